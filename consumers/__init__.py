@@ -1,0 +1,1 @@
+"""The running service: embedded loop, stream workers, stores."""

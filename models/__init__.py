@@ -1,0 +1,1 @@
+"""Text to emotion: labels, engines, training, calibration, evaluation."""
