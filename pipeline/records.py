@@ -56,7 +56,7 @@ class Post:
     event: Event = "post"
     kind: Kind = "post"
     lang: str | None = None
-    author: str | None = None  # keyed hash, 16 hex digits, never the handle
+    author: str | None = None  # keyed hash: "h" and 16 hex digits, never the handle
     parent_id: str | None = None
     root_id: str | None = None
     url: str | None = None

@@ -1,0 +1,36 @@
+"""The command `moodstream`: one file per group of commands, each with `register(app)`."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.markup import escape
+
+from pipeline.errors import MoodstreamError
+
+app = typer.Typer(name="moodstream", no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _describe() -> None:
+    """Watch opinion on your topics: emotions, trends, and alerts whose every figure can be recomputed."""
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line on stderr and its exit code."""
+    from pipeline.cli import alerts, incidents, ingest, models, read, service
+    from pipeline.cli.options import err
+
+    for group in (service, ingest, models, read, incidents, alerts):
+        group.register(app)
+    try:
+        app(prog_name="moodstream")
+    except MoodstreamError as error:
+        err.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

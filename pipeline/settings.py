@@ -1,0 +1,257 @@
+"""Settings: defaults, then moodstream.toml, then MOODSTREAM_… variables, then options of a command. The only reader of the environment.
+
+A nested value is set by `MOODSTREAM_WEB__PORT=9000`. Settings are frozen; `Settings.origins` says where each value came from.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pipeline.errors import SettingsError
+
+PREFIX = "MOODSTREAM_"
+FILE_VARIABLE = "MOODSTREAM_CONFIG"
+DEFAULT_FILE = "moodstream.toml"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TopicSettings(_Part):
+    """A named query: a post belongs to the topic if one of the phrases, hashtags or handles occurs and no exclusion does."""
+
+    name: str = Field(min_length=1, max_length=80, description="the topic's name")
+    phrases: tuple[str, ...] = Field((), description="words or phrases, any case")
+    hashtags: tuple[str, ...] = Field((), description="with or without #")
+    handles: tuple[str, ...] = Field((), description="with or without @")
+    exclude: tuple[str, ...] = Field((), description="a post with one of these is not about the topic")
+    languages: tuple[str, ...] = Field((), description="only posts in these languages (ISO 639-1); empty: all")
+    language: str = Field("en", description="what a very short text without a sure language is taken for")
+    sensitivity: float = Field(0.0, ge=-5, le=5, description="added to the detector's threshold: higher alerts less")
+
+
+class ReceiverSettings(_Part):
+    """Where messages go: `terminal:`, `file:PATH` (one JSON object per line), or any Apprise URL."""
+
+    name: str = Field(min_length=1, description="the receiver's name")
+    url: SecretStr = Field(description="terminal:, file:PATH or an Apprise URL")
+    topics: tuple[str, ...] = Field((), description="only these topics; empty: all")
+    severities: tuple[Literal["tone", "incident", "pipeline"], ...] = Field(
+        ("tone", "incident", "pipeline"), description="only these severities"
+    )
+
+
+class SourceSettings(_Part):
+    """A source that `moodstream run` reads."""
+
+    kind: Literal["file", "synthetic"] = Field(description="file: CSV or JSONL that is read once; synthetic: the generator")
+    path: str = Field("", description="for kind = file")
+    platform: str = Field("file", description="platform of the posts of a file that has no such column")
+    columns: dict[str, str] = Field({}, description='column map, e.g. { text = "Review Text" }')
+    seed: int = Field(1, description="for kind = synthetic")
+
+
+class WebSettings(_Part):
+    """The page and its API."""
+
+    host: str = Field("127.0.0.1", description="address to bind; beyond loopback a token is required")
+    port: int = Field(8420, ge=0, le=65535, description="0: any free port")
+    token: SecretStr | None = Field(None, description="what a visitor must present beyond loopback")
+    allowed_hosts: tuple[str, ...] = Field(("localhost", "127.0.0.1", "[::1]"), description="accepted Host headers, without the port")
+    public_url: str | None = Field(None, description="address that links in messages use")
+
+
+class DetectorSettings(_Part):
+    """When an alert fires."""
+
+    threshold: float = Field(0.0, ge=-5, le=10, description="log-odds of a changed regime; higher alerts less")
+    lateness_minutes: float = Field(10, ge=0, le=180, description="a bin closes this long after its end")
+    daily_cap: int = Field(10, ge=1, description="messages per receiver and day")
+
+
+class RetentionSettings(_Part):
+    """How long posts are kept; the hourly roll-up stays."""
+
+    posts_days: int = Field(400, ge=1, description="posts older than this are removed")
+
+
+class LimitSettings(_Part):
+    """Bounds on what comes in."""
+
+    record_bytes: int = Field(1_000_000, ge=1_000, description="a larger record is a dead letter")
+    text_chars: int = Field(4_000, ge=100, description="a longer text is cut for the model; the original is kept")
+    rejected_share: float = Field(0.5, gt=0, le=1, description="more bad records than this stops the work")
+    rejected_min: int = Field(1_000, ge=1, description="the share is looked at from this many records on")
+    queue_posts: int = Field(20_000, ge=100, description="posts waiting in memory; then the source waits")
+
+
+class Settings(BaseSettings):
+    """All settings of one process."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    store: str = Field("sqlite:///moodstream.db", description="sqlite:///FILE")
+    model: str = Field("auto", description="auto, a model's name, or a checkpoint's folder")
+    batch_size: int = Field(256, ge=1, le=65536, description="texts scored at once")
+    author_key: SecretStr | None = Field(None, description="key of the author hashes; made and kept beside the store if not given")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what the log shows")
+    topics: tuple[TopicSettings, ...] = Field((), description="the topics to watch")
+    receivers: tuple[ReceiverSettings, ...] = Field((), description="who is told")
+    sources: tuple[SourceSettings, ...] = Field((), description="what `moodstream run` reads")
+    web: WebSettings = WebSettings()
+    detector: DetectorSettings = DetectorSettings()
+    retention: RetentionSettings = RetentionSettings()
+    limits: LimitSettings = LimitSettings()
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Dotted key → `default`, `moodstream.toml`, `MOODSTREAM_STORE`, `option`."""
+        return self._origins
+
+    @field_validator("topics", "receivers")
+    @classmethod
+    def _names_are_unique(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [item.name for item in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"the name {twice[0]!r} is used twice")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load` merged: the order and the origins are decided there."""
+        return (init_settings,)
+
+
+def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings once. `overrides` are a command's options by dotted key, None meaning not given.
+
+    Without `path` the file is the one named by MOODSTREAM_CONFIG, else ./moodstream.toml, else none.
+    Raises SettingsError: unreadable file, unknown key (with the nearest one), value of the wrong kind.
+    """
+    file = path or Path(os.environ.get(FILE_VARIABLE, DEFAULT_FILE))
+    required = path is not None or FILE_VARIABLE in os.environ
+    from_file = _read_file(file, required)
+    from_env = _read_environment()
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    merged = _merge(_merge(from_file, from_env), _nested(given))
+    try:
+        settings = Settings(**merged)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, from_file, file)) from None
+    for key, _ in leaves(settings):
+        settings._origins[key] = _origin(key, given, from_env, from_file, file)
+    return settings
+
+
+def leaves(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """(dotted key, value) of every setting; secrets stay masked."""
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def environment(name: str) -> str | None:
+    """An environment variable that is not a setting, such as NO_COLOR or CI."""
+    return os.environ.get(name)
+
+
+def _read_file(file: Path, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if required:
+            raise SettingsError(f"{file}: no such settings file; `moodstream init` writes one") from None
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{file}: can't be read: {error}") from None
+
+
+def _read_environment() -> dict[str, Any]:
+    known = set(Settings.model_fields)
+    for variable in os.environ:
+        name = variable.removeprefix(PREFIX).lower().split("__")[0]
+        if variable.startswith(PREFIX) and variable != FILE_VARIABLE and name not in known:
+            raise SettingsError(f"unknown variable {variable}{_near(name, known, lambda key: PREFIX + key.upper())}")
+    source = EnvSettingsSource(Settings, env_prefix=PREFIX, env_nested_delimiter="__")
+    try:
+        return source()
+    except ValueError as error:
+        raise SettingsError(f"{error}; lists and tables in variables are written as JSON") from None
+
+
+def _explain(error: ValidationError, from_file: Mapping[str, Any], file: Path) -> str:
+    lines = []
+    for problem in error.errors():
+        location = [str(part) for part in problem["loc"]]
+        where = ".".join(location)
+        if problem["type"] == "extra_forbidden":
+            known = _keys_at(location[:-1])
+            lines.append(f"unknown key {where!r}{_near(location[-1], known, str)}")
+        else:
+            lines.append(f"{where}: {problem['msg']}")
+    in_file = any(problem["loc"] and str(problem["loc"][0]) in from_file for problem in error.errors())
+    return f"{file if in_file else 'settings'}: " + "; ".join(lines)
+
+
+def _keys_at(location: list[str]) -> set[str]:
+    parts: dict[str, type[BaseModel]] = {
+        "topics": TopicSettings, "receivers": ReceiverSettings, "sources": SourceSettings, "web": WebSettings,
+        "detector": DetectorSettings, "retention": RetentionSettings, "limits": LimitSettings,
+    }  # fmt: skip
+    return set((parts[location[0]] if location and location[0] in parts else Settings).model_fields)
+
+
+def _near(name: str, known: set[str], show: Any) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    return f"; did you mean {show(close[0])}?" if close else f"; known: {', '.join(sorted(known))}"
+
+
+def _merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    out = dict(low)
+    for key, value in high.items():
+        inner = out.get(key)
+        out[key] = _merge(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return out
+
+
+def _nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in dotted.items():
+        *parents, leaf = key.split(".")
+        part = out
+        for parent in parents:
+            part = part.setdefault(parent, {})
+        part[leaf] = value
+    return out
+
+
+def _origin(key: str, given: Mapping[str, Any], from_env: Mapping[str, Any], from_file: Mapping[str, Any], file: Path) -> str:
+    if key in given:
+        return "option"
+    if _has(from_env, key):
+        return PREFIX + key.upper().replace(".", "__")
+    return str(file) if _has(from_file, key) else "default"
+
+
+def _has(part: Any, key: str) -> bool:
+    for name in key.split("."):
+        if not isinstance(part, Mapping) or name not in part:
+            return False
+        part = part[name]
+    return True
