@@ -246,7 +246,7 @@ def post_to_json(post: Post) -> dict[str, Any]:
 def score_to_json(score: Score | None) -> dict[str, Any]:
     """The score's fields as JSON, all null when there is no score."""
     if score is None:
-        return dict.fromkeys((f.name for f in fields(Score)))
+        return dict.fromkeys(f.name for f in fields(Score))
     out = {f.name: getattr(score, f.name) for f in fields(Score)}
     out["emotions"] = dict(zip(EMOTIONS, score.emotions, strict=True))
     out["intensities"] = dict(zip(INTENSITIES, score.intensities, strict=True))
