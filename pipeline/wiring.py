@@ -1,0 +1,83 @@
+"""The composition root: settings in, running parts out. Besides the command line, the only place that sees all rooms."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import NotFoundError, SettingsError
+from pipeline.settings import Settings, TopicSettings
+
+if TYPE_CHECKING:
+    from pipeline.ports import Classifier, Store
+    from pipeline.stages import Context
+
+Clock = Callable[[], int]
+SQLITE = "sqlite:///"
+
+
+def wall_clock() -> int:
+    """Milliseconds since the epoch, now."""
+    return time.time_ns() // 1_000_000
+
+
+def open_store(url: str, now: Clock = wall_clock, *, must_exist: bool = False) -> Store:
+    """The store behind a URL: `sqlite:///relative.db`, `sqlite:////absolute.db`.
+
+    Raises SettingsError for another kind of URL, NotFoundError if it must exist and doesn't, StoreError if it can't be used.
+    """
+    path = store_path(url)
+    if must_exist and not path.exists():
+        raise NotFoundError(f"no store at {path}; `moodstream run`, `demo` or `ingest` make one, --store URL names another")
+    from consumers.stores.sqlite import SqliteStore
+
+    return SqliteStore.open(path, now=now)
+
+
+def store_path(url: str) -> Path:
+    """The file of a `sqlite:///` URL; SettingsError for anything else."""
+    if not url.startswith(SQLITE) or len(url) == len(SQLITE):
+        raise SettingsError(f"store {url!r} can't be used: write sqlite:///FILE, e.g. sqlite:///moodstream.db")
+    return Path(url.removeprefix(SQLITE))
+
+
+def author_key(settings: Settings) -> bytes:
+    """The key of the author hashes: from the settings, else made once and kept beside the store, readable by its owner only."""
+    if settings.author_key is not None:
+        return settings.author_key.get_secret_value().encode()
+    file = store_path(settings.store).with_suffix(".key")
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return bytes.fromhex(file.read_text(encoding="ascii").strip())
+    except OSError as error:
+        raise SettingsError(f"can't keep the key of the author hashes at {file}: {error.strerror}; set MOODSTREAM_AUTHOR_KEY") from None
+    key = secrets.token_bytes(32)
+    with os.fdopen(descriptor, "w", encoding="ascii") as out:
+        out.write(key.hex())
+    return key
+
+
+def classifier(settings: Settings) -> Classifier:
+    """The model that the settings name. Raises ModelError."""
+    import models
+
+    return models.load(settings.model, batch_size=settings.batch_size)
+
+
+def context(settings: Settings, topics: Sequence[TopicSettings] | None = None, *, model: Classifier | None = None) -> Context:
+    """What the stages need: topics, model, limits, key."""
+    from pipeline.stages import Context
+    from pipeline.topics import Matcher
+
+    chosen = settings.topics if topics is None else tuple(topics)
+    return Context(
+        matcher=Matcher(chosen),
+        classifier=model or classifier(settings),
+        author_key=author_key(settings),
+        limits=settings.limits,
+    )
