@@ -1,0 +1,80 @@
+"""The commented settings file that `moodstream init` writes; its reference part is made from the settings themselves."""
+
+from __future__ import annotations
+
+import orjson
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from pipeline.settings import PREFIX, ReceiverSettings, Settings, SourceSettings, TopicSettings
+
+_HEAD = f"""\
+# moodstream settings. Every line that starts with "# " shows a default; take the mark away to change it.
+# A variable beats this file: {PREFIX}WEB__PORT=9000. `moodstream doctor` shows each value and where it comes from.
+
+"""
+
+_TOPIC = """\
+# What to watch. A post belongs to a topic if a phrase, a hashtag or a handle occurs and no exclusion does.
+[[topics]]
+name = "coffee"
+phrases = ["coffee", "espresso", "flat white"]
+hashtags = ["#coffee"]
+exclude = ["coffee table"]
+
+"""
+
+_RECEIVER = """\
+# Who is told. `terminal:`, `file:alerts.jsonl`, or an Apprise URL such as `mailtos://user:password@example.org`.
+[[receivers]]
+name = "me"
+url = "terminal:"
+
+"""
+
+_SOURCE = """\
+# What `moodstream run` reads. A file is read once and found again at the same place after a restart.
+# [[sources]]
+# kind = "file"
+# path = "reviews.csv"
+# platform = "shop"
+# columns = { text = "Review Text", created_at = "Date", rating = "Rating" }
+
+"""
+
+
+def starter() -> str:
+    """A moodstream.toml that loads as it is: one topic, one receiver, and every setting with its default in a comment."""
+    tops, tables = [], []
+    for name, info in Settings.model_fields.items():
+        default = info.get_default(call_default_factory=True)
+        if isinstance(default, BaseModel):
+            tables.append(f"# [{name}]\n" + "".join(_lines(type(default))) + "\n")
+        elif name not in {"topics", "receivers", "sources"}:
+            tops.append(_line(name, default, info.description))
+    return (
+        _HEAD
+        + "".join(tops)
+        + "\n"
+        + _TOPIC
+        + _keys(TopicSettings)
+        + _RECEIVER
+        + _keys(ReceiverSettings)
+        + _SOURCE
+        + _keys(SourceSettings)
+        + "".join(tables)
+    )
+
+
+def _keys(part: type[BaseModel]) -> str:
+    """The keys of a table in an array, as a comment."""
+    return "".join(f"#   {name}: {info.description}\n" for name, info in part.model_fields.items()) + "\n"
+
+
+def _lines(part: type[BaseModel]) -> list[str]:
+    return [_line(name, info.get_default(), info.description) for name, info in part.model_fields.items()]
+
+
+def _line(name: str, default: object, description: str | None) -> str:
+    shown = "" if default is None or default is PydanticUndefined else orjson.dumps(default).decode()
+    return f"# {name} = {shown or '...'}  # {description}\n"
