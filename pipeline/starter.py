@@ -16,7 +16,7 @@ _HEAD = f"""\
 
 _TOPIC = """\
 # What to watch. A post belongs to a topic if a phrase, a hashtag or a handle occurs and no exclusion does.
-[[topics]]
+{keys}[[topics]]
 name = "coffee"
 phrases = ["coffee", "espresso", "flat white"]
 hashtags = ["#coffee"]
@@ -26,7 +26,7 @@ exclude = ["coffee table"]
 
 _RECEIVER = """\
 # Who is told. `terminal:`, `file:alerts.jsonl`, or an Apprise URL such as `mailtos://user:password@example.org`.
-[[receivers]]
+{keys}[[receivers]]
 name = "me"
 url = "terminal:"
 
@@ -34,7 +34,7 @@ url = "terminal:"
 
 _SOURCE = """\
 # What `moodstream run` reads. A file is read once and found again at the same place after a restart.
-# [[sources]]
+{keys}# [[sources]]
 # kind = "file"
 # path = "reviews.csv"
 # platform = "shop"
@@ -52,23 +52,14 @@ def starter() -> str:
             tables.append(f"# [{name}]\n" + "".join(_lines(type(default))) + "\n")
         elif name not in {"topics", "receivers", "sources"}:
             tops.append(_line(name, default, info.description))
-    return (
-        _HEAD
-        + "".join(tops)
-        + "\n"
-        + _TOPIC
-        + _keys(TopicSettings)
-        + _RECEIVER
-        + _keys(ReceiverSettings)
-        + _SOURCE
-        + _keys(SourceSettings)
-        + "".join(tables)
-    )
+    examples = ((_TOPIC, TopicSettings), (_RECEIVER, ReceiverSettings), (_SOURCE, SourceSettings))
+    arrays = [text.replace("{keys}", _keys(part)) for text, part in examples]
+    return _HEAD + "".join(tops) + "\n" + "".join(arrays) + "".join(tables)
 
 
 def _keys(part: type[BaseModel]) -> str:
     """The keys of a table in an array, as a comment."""
-    return "".join(f"#   {name}: {info.description}\n" for name, info in part.model_fields.items()) + "\n"
+    return "".join(f"#   {name}: {info.description}\n" for name, info in part.model_fields.items())
 
 
 def _lines(part: type[BaseModel]) -> list[str]:
