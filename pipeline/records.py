@@ -162,6 +162,27 @@ class TopicSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """Share of negative posts of topic `a` minus that of `b`, with its 95 % interval; None where one has no scored post."""
+
+    a: str
+    b: str
+    difference: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Topics side by side over since <= t < until: one trend point for the whole stretch each, and each pair's difference."""
+
+    since: int | None
+    until: int | None
+    topics: tuple[TrendPoint, ...]
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Driver:
     """One part of the excess of negative posts. The shares of one `kind` add up to 1."""
 
@@ -231,7 +252,9 @@ class Notification:
     created_at: int
 
 
-TIMES = frozenset({"created_at", "scored_at", "ingested_at", "start", "end", "onset", "fired", "closed", "as_of", "first", "last", "at"})
+TIMES = frozenset(
+    {"created_at", "scored_at", "ingested_at", "start", "end", "onset", "fired", "closed", "as_of", "first", "last", "at", "since", "until"}
+)
 _POST_FIELDS = tuple(f.name for f in fields(Post) if f.name != "topics")
 
 
@@ -266,7 +289,9 @@ def scored_to_json(item: ScoredPost) -> dict[str, Any]:
     }
 
 
-def to_json(record: Bin | TrendPoint | TopicSummary | Driver | Evidence | Incident | Rejected | Notification) -> dict[str, Any]:
+def to_json(
+    record: Bin | TrendPoint | TopicSummary | Difference | Comparison | Driver | Evidence | Incident | Rejected | Notification,
+) -> dict[str, Any]:
     """Any of the flat records as JSON: times as RFC 3339, nested records as objects."""
     return {f.name: _value(f.name, getattr(record, f.name)) for f in fields(record)}
 
