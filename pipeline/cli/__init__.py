@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
 
 from pipeline.errors import MoodstreamError
 
-app = typer.Typer(name="moodstream", no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+if TYPE_CHECKING:
+    from click import Group
 
 
-@app.callback()
+def build() -> Group:
+    """The whole command line. Groups are imported here, so that importing the package does no work."""
+    from pipeline.cli import alerts, bench, incidents, ingest, models, read, service
+
+    app = typer.Typer(
+        name="moodstream", no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False
+    )
+    app.callback()(_describe)
+    for group in (service, ingest, models, read, incidents, alerts, bench):
+        group.register(app)
+    command: Group = typer.main.get_command(app)  # type: ignore[assignment]
+    return command
+
+
 def _describe() -> None:
     """Watch opinion on your topics: emotions, trends, and alerts whose every figure can be recomputed."""
 
 
 def main() -> None:
     """Run the command line; an error of ours is one line on stderr and its exit code."""
-    from pipeline.cli import alerts, incidents, ingest, models, read, service
     from pipeline.cli.options import err
 
-    for group in (service, ingest, models, read, incidents, alerts):
-        group.register(app)
     try:
-        app(prog_name="moodstream")
+        build()(prog_name="moodstream")
     except MoodstreamError as error:
         err.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(error.exit_code)
