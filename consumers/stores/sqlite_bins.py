@@ -1,0 +1,111 @@
+"""Bins and hours: recomputed from the posts of the bins that changed, and bins as of an earlier moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from sqlite3 import Connection
+
+from consumers.stores.sqlite_meta import get_meta, topic_number
+from consumers.stores.sqlite_rows import TIE_BITS, first_key
+from consumers.stores.sqlite_schema import BIN_COLUMNS, EMOTION_COLUMNS, HOUR_COLUMNS
+from pipeline.records import BIN, HOUR, SCALE, Bin
+from pipeline.trends import bin_of
+
+# What bins are made of, over rows of topic_posts called t: stored bins and bins as of a moment are the same expressions.
+FIGURES = {
+    "volume": "SUM(t.weight)",
+    "weight": "SUM(CASE WHEN t.p_negative IS NULL THEN 0 ELSE t.weight END)",
+    "n_raw": "COUNT(t.p_negative)",
+    "negative": "COALESCE(SUM(t.weight * t.p_negative), 0)",
+    "authors": "COUNT(DISTINCT t.author) + SUM(t.author IS NULL)",
+    "distinct_texts": "COUNT(DISTINCT t.text_key)",
+}
+
+
+def _mean_parts() -> dict[str, str]:
+    """The other sums of a bin, for trends: they need the score in posts, called p."""
+    weighted = {name: f"COALESCE(SUM(t.weight * p.{name}), 0)" for name in ("intensity", "valence", "arousal", *EMOTION_COLUMNS)}
+    return {
+        "posts": "COUNT(*)",
+        "first": "MIN(p.created_at)",
+        "last": "MAX(p.created_at)",
+        "weight_squared": f"SUM(CASE WHEN t.p_negative IS NULL THEN 0 ELSE t.weight * t.weight / {SCALE} END)",
+        **weighted,
+    }
+
+
+_SUMS = {**FIGURES, **_mean_parts()}
+_BINS_FROM_POSTS = f"""
+    INSERT INTO bins (topic, dated, start, {", ".join(BIN_COLUMNS)})
+    SELECT d.topic, d.dated, d.start, {", ".join(_SUMS[name] for name in BIN_COLUMNS)}
+    FROM dirty AS d
+    CROSS JOIN topic_posts AS t ON t.topic = d.topic AND t.dated = d.dated
+        AND t.post >= d.start << {TIE_BITS} AND t.post < (d.start + {BIN}) << {TIE_BITS}
+    CROSS JOIN posts AS p ON p.key = t.post
+    GROUP BY d.topic, d.dated, d.start"""
+
+_MERGED = {"first": "MIN(b.first)", "last": "MAX(b.last)"}
+_HOURS_FROM_BINS = f"""
+    INSERT INTO hours (topic, start, {", ".join(HOUR_COLUMNS)})
+    SELECT d.topic, d.hour, {", ".join(_MERGED.get(name, f"SUM(b.{name})") for name in HOUR_COLUMNS)}
+    FROM (SELECT DISTINCT topic, start - start % {HOUR} AS hour FROM dirty ORDER BY 1, 2) AS d
+    CROSS JOIN bins AS b ON b.topic = d.topic AND b.dated IN (0, 1) AND b.start >= d.hour AND b.start < d.hour + {HOUR}
+    GROUP BY d.topic, d.hour"""
+
+
+def recompute(connection: Connection) -> None:
+    """Make the dirty bins and their hours anew from the documents; what was recomputed goes to `changed`."""
+    connection.execute("DELETE FROM bins WHERE (topic, dated, start) IN (SELECT topic, dated, start FROM dirty)")
+    connection.execute(_BINS_FROM_POSTS)
+    connection.execute(f"DELETE FROM hours WHERE (topic, start) IN (SELECT topic, start - start % {HOUR} FROM dirty)")
+    connection.execute(_HOURS_FROM_BINS)
+    connection.execute("INSERT OR IGNORE INTO changed SELECT topic, start FROM dirty WHERE dated")
+    connection.execute("DELETE FROM dirty")
+
+
+def is_dirty(connection: Connection) -> bool:
+    """Does a bin differ from its documents?"""
+    return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM dirty)").fetchone()[0])
+
+
+def has_news(connection: Connection) -> bool:
+    """Is there anything for `refresh` to do?"""
+    query = "SELECT EXISTS (SELECT 1 FROM dirty) OR EXISTS (SELECT 1 FROM changed)"
+    return bool(connection.execute(query).fetchone()[0]) or get_meta(connection, "purge") > 0
+
+
+def take_changed(connection: Connection) -> list[tuple[str, int]]:
+    """(topic, bin start) of the bins recomputed since the last call, by start then topic."""
+    rows = connection.execute("SELECT topics.name, start FROM changed JOIN topics USING (topic) ORDER BY start, topics.name").fetchall()
+    if rows:
+        connection.execute("DELETE FROM changed")
+    return rows
+
+
+def bins(connection: Connection, topics: Sequence[str], since: int, until: int, as_of: int | None) -> list[Bin]:
+    """The bins of some topics with since <= start < until, by start then topic."""
+    found: list[Bin] = []
+    for name in sorted(set(topics)):
+        number = topic_number(connection, name)
+        rows = _stored(connection, number, since, until) if as_of is None else _as_of(connection, number, since, until, as_of)
+        found += [bin_of(name, *row) for row in rows]
+    return sorted(found, key=lambda one: (one.start, one.topic))
+
+
+def _stored(connection: Connection, topic: int, since: int, until: int) -> list[tuple[int, int, int, int, int, int, int]]:
+    return connection.execute(
+        f"SELECT start, {', '.join(FIGURES)} FROM bins WHERE topic = ? AND dated = 1 AND start >= ? AND start < ? ORDER BY start",
+        (topic, since, until),
+    ).fetchall()
+
+
+def _as_of(connection: Connection, topic: int, since: int, until: int, as_of: int) -> list[tuple[int, int, int, int, int, int, int]]:
+    """Straight from the documents that had arrived by `as_of`."""
+    first, last = -(-since // BIN) * BIN, -(-until // BIN) * BIN
+    start = f"(t.post >> {TIE_BITS}) / {BIN} * {BIN}"
+    return connection.execute(
+        f"""SELECT {start}, {", ".join(FIGURES.values())} FROM topic_posts AS t
+            WHERE t.topic = ? AND t.dated = 1 AND t.post >= ? AND t.post < ? AND t.ingested_at <= ?
+            GROUP BY 1 ORDER BY 1""",
+        (topic, first_key(first), first_key(last), as_of),
+    ).fetchall()
