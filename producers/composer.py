@@ -29,11 +29,18 @@ def tone_of(emotion: str) -> str:
 
 
 class _Words(dict[str, str]):
-    """Slot → words; a slot with a capital gives its words with a capital."""
+    """Slot → words, chosen when a template asks for them: a text uses three of the slots, not all 17."""
+
+    __slots__ = ("banks", "draws")
+
+    def __init__(self, banks: dict[str, tuple[int, tuple[str, ...]]], draws: Draws) -> None:
+        self.banks = banks
+        self.draws = draws
 
     def __missing__(self, slot: str) -> str:
-        words = self[slot.lower()]
-        return words[0].upper() + words[1:]
+        column, bank = self.banks[slot]
+        words = self[slot] = bank[self.draws[column] % len(bank)]
+        return words
 
 
 class Composer:
@@ -45,17 +52,18 @@ class Composer:
         self._tag = "#" + self._name.replace(" ", "")
         self._handle = "@" + subject.topic.handles[0]
         self._lines = {emotion: tuple(capitals(line) for line in lines) for emotion, lines in TEMPLATES.items()}
+        self._banks = [_banks(subject, times) for times in voices.TIMES]
 
     def text(self, emotion: str, platform: str, draws: Draws, quarter: int) -> str:
         """A text in English. `draws`: `DRAWS` integers from 0 to 2³¹; `quarter`: of the local day, 0 is the night."""
-        words = self._words(draws, quarter)
+        words = _Words(self._banks[quarter], draws)
         lines = self._lines[emotion]
         body = lines[draws[0] % len(lines)].format_map(words)
         tone = tone_of(emotion)
         if platform == "shop":
             parts = self._review(tone, body, draws, words)
         elif platform == "forum":
-            second = lines[draws[17] % len(lines)].format_map(self._words(draws[16:], quarter)) if draws[18] % 10 < 6 else ""
+            second = lines[draws[17] % len(lines)].format_map(_Words(self._banks[quarter], draws[16:])) if draws[18] % 10 < 6 else ""
             parts = self._forum(tone, body, second, draws, words)
         else:
             parts = self._social(tone, body, draws, words)
@@ -63,11 +71,13 @@ class Composer:
 
     def line(self, template: str, detail: str, emotion: str, platform: str, draws: Draws, quarter: int) -> str:
         """A text from a given template, for planted stories."""
-        words = self._words(draws, quarter)
-        words["detail"] = detail
-        opener = voices.OPENERS[draws[12] % len(voices.OPENERS)] if draws[13] % 100 < 12 else ""
+        words = _Words(self._banks[quarter], draws)
+        words["detail"], words["Detail"] = detail, detail[:1].upper() + detail[1:]
+        opener = voices.OPENERS[draws[12] % len(voices.OPENERS)].format_map(words) if draws[13] % 100 < 12 else ""
+        closers = voices.CLOSERS[tone_of(emotion)]
+        closer = closers[draws[14] % len(closers)].format_map(words) if draws[15] % 100 < 45 else ""
         body = capitals(template).format_map(words)
-        return self._typed(" ".join(part for part in (opener.format_map(words), body) if part), emotion, platform, draws)
+        return self._typed(" ".join(part for part in (opener, body, closer) if part), emotion, platform, draws)
 
     def copy(self, template: str) -> str:
         """A template with the bare name and nothing else."""
@@ -77,24 +87,6 @@ class Composer:
         """A text from a template of another language, with a hashtag on every third."""
         text = template.format(name=self._name, n=draws[1] % 900 + 2)
         return f"{text} {self._tag}" if draws[2] % 3 == 0 else text
-
-    def _words(self, d: Draws, quarter: int) -> _Words:
-        s = self._subject
-        times = voices.TIMES[quarter]
-        return _Words(
-            it=s.names[d[1] % len(s.names)],
-            at=s.places[d[2] % len(s.places)],
-            f=s.features[d[3] % len(s.features)],
-            good=s.good[d[4] % len(s.good)],
-            bad=s.bad[d[5] % len(s.bad)],
-            fact=s.facts[d[6] % len(s.facts)],
-            use=s.uses[d[7] % len(s.uses)],
-            n=_NUMBERS[d[8] % 60],
-            nth=_ORDINALS[d[8] % 60],
-            adv=voices.INTENSIFIERS[d[9] % len(voices.INTENSIFIERS)],
-            t=times[d[10] % len(times)],
-            who=voices.PEOPLE[d[11] % len(voices.PEOPLE)],
-        )
 
     def _social(self, tone: str, body: str, d: Draws, words: _Words) -> tuple[str, ...]:
         opener = voices.OPENERS[d[12] % len(voices.OPENERS)].format_map(words) if d[13] % 100 < 22 else ""
@@ -115,7 +107,7 @@ class Composer:
         titles, closers = voices.REVIEW_TITLES[tone], voices.REVIEW_CLOSERS[tone]
         title = titles[d[12] % len(titles)].format_map(words) if d[13] % 100 < 60 else ""
         closer = closers[d[14] % len(closers)].format_map(words) if d[15] % 100 < 60 else ""
-        about = "" if self._name in body else f"{self._name}, bought {words['t']}."
+        about = "" if self._name in body else f"Tried {self._name} {words['day']}."
         return title, about, body, closer
 
     def _mention(self, body: str, choice: int, extra: int) -> tuple[str, str]:
@@ -143,6 +135,18 @@ class Composer:
         return text
 
 
+def _banks(subject: Subject, times: tuple[str, ...]) -> dict[str, tuple[int, tuple[str, ...]]]:
+    """Slot → (column of the draws, what it may say), with and without a capital."""
+    slots = {
+        "it": (1, subject.names), "at": (2, subject.places), "f": (3, subject.features), "good": (4, subject.good),
+        "bad": (5, subject.bad), "fact": (6, subject.facts), "use": (7, subject.uses), "n": (8, _NUMBERS), "nth": (8, _ORDINALS),
+        "adv": (9, voices.INTENSIFIERS), "t": (10, times), "who": (11, voices.PEOPLE), "name": (1, (subject.topic.name,)),
+        "m": (16, _NUMBERS), "mth": (16, _ORDINALS), "day": (29, times), "friend": (30, voices.PEOPLE),
+    }  # fmt: skip
+    capital = {slot.capitalize(): (column, tuple(words[0].upper() + words[1:] for words in bank)) for slot, (column, bank) in slots.items()}
+    return slots | capital
+
+
 def slip(text: str, draw: int) -> str:
     """One typing slip in a word of lower-case letters, so names, hashtags and handles stay as they are."""
     words = text.split(" ")
@@ -154,7 +158,9 @@ def slip(text: str, draw: int) -> str:
     at = plain[draw % len(plain)]
     word = words[at]
     k = 1 + draw // 64 % max(1, len(word) - 3)
-    words[at] = _SLIPS.get(word) or (word[:k] + word[k + 1] + word[k] + word[k + 2 :] if draw & 32 else word[:k] + word[k + 1 :])
+    swapped = word[:k] + word[k + 1] + word[k] + word[k + 2 :]
+    missed = word[:k] + word[k + 1 :]
+    words[at] = _SLIPS.get(word) or (swapped if draw & 32 and swapped != word else missed)
     return " ".join(words)
 
 

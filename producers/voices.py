@@ -1,6 +1,6 @@
 """How synthetic posts sound: intensifiers, people, times, how posts open and close, emoji, other languages, handles.
 
-Slots are those of producers/phrases.py; {name} is the topic's bare name.
+Slots are those of producers/phrases.py; openings and closes have their own number {m}, time {day} and person {friend}.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ TIMES: Final = (
 
 # What stands before a post on a network or in a forum. Each is a sentence of its own.
 OPENERS: Final = (
-    "Ok so.", "Update:", "Quick one.", "Day {n}.", "Right.", "Late to this.", "Thread:", "So.", "Just saying.", "My two cents.",
+    "Ok so.", "Update:", "Quick one.", "Day {m}.", "Right.", "Late to this.", "Thread:", "So.", "Just saying.", "My two cents.",
     "Note to self:", "Monday thoughts.", "Back again.", "As I said.", "Story time.", "Short version:", "Hot off the press:",
     "One more time.",
-    "Between meetings.", "On the sofa.", "Coffee first.", "Part {n}.", "Hey all.", "Hi folks.", "Listen.", "Look.", "Well.",
+    "Between meetings.", "On the sofa.", "Coffee first.", "Part {m}.", "Hey all.", "Hi folks.", "Listen.", "Look.", "Well.",
     "Small thing:",
 )  # fmt: skip
 FORUM_OPENERS: Final = (
-    "Long time reader, first post.", "Posting this for anyone who searches later.", "Hi all, here since page {n}.",
+    "Long time reader, first post.", "Posting this for anyone who searches later.", "Hi all, here since page {m}.",
     "Adding to what was said above.",
-    "As the title says.", "Context: I have had it for {n} weeks.", "Replying from my laptop.",
-    "Some background first, I am in my {n}s.",
-    "Moved here from the other thread.", "Short report from my side.", "Reading this on page {n}.", "Since somebody asked in post {n}:",
-    "Following up on last week.", "Writing this between two calls.", "Same household, {n} of us.",
+    "As the title says.", "Context: I have had it for {m} weeks.", "Replying from my laptop.",
+    "Some background first.",
+    "Moved here from the other thread.", "Short report from my side.", "Reading this on page {m}.", "Since somebody asked in post {m}:",
+    "Following up on last week.", "Writing this between two calls.", "Same here, with {m} others.",
     "Not a native speaker, bear with me.",
 )  # fmt: skip
 # What follows a post, by tone.
@@ -50,56 +50,58 @@ CLOSERS: Final[dict[str, tuple[str, ...]]] = {
         "Keep going!", "Five stars from me.", "Love it.", "10 out of 10.", "More of this, please.", "What a treat.", "Great stuff.",
         "That made my week.", "Nice one.", "Happy customer.", "You rock.", "So good.", "Best thing this month.", "Well deserved.",
         "I am a fan.", "Try it, you will like it.", "Good vibes only.", "Cheers!", "Can't complain, it is lovely.",
-        "{n} out of {n}, perfect.",
-        "My {nth} time and still great.", "Big smile here.",
+        "{m} out of {m}, perfect.",
+        "My {mth} time and still great.", "Big smile here.",
     ),
     "negative": (
         "Fix it.", "Not good enough.", "I want a refund.", "Never again.", "Shame.", "What a mess.", "I am done.", "Do better.",
-        "Awful.", "This is a joke.", "Zero stars.", "Terrible.", "I give up.", "Worst of the year.", "No answer for {n} days.",
-        "Ticket {n} is still open and ignored.", "Avoid.", "So bad.", "It is getting worse.", "Unbelievable failure.",
-        "{n} others have the same problem.",
+        "Awful.", "This is a joke.", "Zero stars.", "Terrible.", "I give up.", "Worst of the year.", "No answer for {m} days.",
+        "Ticket {m} is still open and ignored.", "Avoid.", "So bad.", "It is getting worse.", "Unbelievable failure.",
+        "{m} others have the same problem.",
         "A total failure.",
     ),
     "neither": (
-        "That's all.", "More tomorrow.", "Back to work now.", "See page {n}.", "Source: the site.", "Asking for {who}.",
+        "That's all.", "More tomorrow.", "Back to work now.", "See page {m}.", "Source: the site.", "Asking for {friend}.",
         "Will report back.",
-        "Written on the bus.", "End of message.", "As of {t}.", "Counted {n}.", "Same as in {n}.", "Noted.", "Let's see.",
+        "Written on the bus.", "End of message.", "As of {day}.", "Counted {m}.", "Same as in {m}.", "Noted.", "Let's see.",
         "To be continued.",
-        "Via {who}.", "Posted from the kitchen.", "Reference {n}.", "Part {n} of it.", "Time for tea.", "Over to you.", "Saw it {t}.",
+        "Via {friend}.", "Posted from the kitchen.", "Reference {m}.", "Part {m} of it.", "Time for tea.", "Over to you.",
+        "Saw it {day}.",
     ),
 }  # fmt: skip
 REVIEW_TITLES: Final[dict[str, tuple[str, ...]]] = {
     "positive": (
         "Great value.", "Would buy again.", "Five stars.", "Very happy.", "Exceeded my hopes.", "Excellent.", "A keeper.",
-        "Perfect gift.",
+        "Perfect.",
         "Better than expected.", "Highly recommended.", "Lovely.", "So pleased.", "Top quality.", "Works like a charm.",
     ),
     "negative": (
-        "Very disappointed.", "Do not buy.", "One star.", "Waste of money.", "Sent it back.", "Poor quality.", "Not as described.",
+        "Very disappointed.", "Do not buy.", "One star.", "Waste of money.", "Gave up after {m} days.", "Poor quality.",
+        "Not as described.",
         "Avoid this.",
-        "Broken within {n} days.", "Bad experience.", "Unhappy.", "Terrible.", "Not worth it.", "Regret it.",
+        "Broken within {m} days.", "Bad experience.", "Unhappy.", "Terrible.", "Not worth it.", "Regret it.",
     ),
     "neither": (
-        "As described.", "First impressions.", "After {n} weeks.", "Three stars.", "Review from a beginner.", "Facts only.",
-        "Bought {t}.",
-        "Second review.", "Average.", "Household of {n}.", "Some notes.", "For comparison.", "A question.", "Size and colour.",
+        "As described.", "First impressions.", "After {m} weeks.", "Three stars.", "Review from a beginner.", "Facts only.",
+        "Started {day}.",
+        "Second review.", "Average.", "Ordered {m} days ago.", "Some notes.", "For comparison.", "A question.", "For beginners.",
     ),
 }  # fmt: skip
 REVIEW_CLOSERS: Final[dict[str, tuple[str, ...]]] = {
     "positive": (
-        "Would recommend to anyone.", "Worth every cent.", "Will order again.", "My {n}-year-old loves it too.",
-        "Delivered in {n} hours, great.",
-        "Bought a second one for {who}.", "Really pleased.", "Best purchase this year.", "Good price as well.",
-        "{who} wants one too, that says it all.",
+        "Would recommend to anyone.", "Worth every cent.", "Would choose it again.", "My whole family loves it.",
+        "Help within {m} hours, great.",
+        "Told {friend} about it at once.", "Really pleased.", "Best decision this year.", "Good price as well.",
+        "{friend} wants one too, that says it all.",
     ),
     "negative": (
-        "Asked for my money back.", "Would not recommend.", "Stopped working after {n} days.", "Save your money.",
-        "{who} had the same trouble.",
-        "No reply to {n} mails.", "Very poor.", "It went into the bin.", "I feel cheated.", "Zero help from support.",
+        "Asked for my money back.", "Would not recommend.", "Stopped working after {m} days.", "Save your money.",
+        "{friend} had the same trouble.",
+        "No reply to {m} mails.", "Very poor.", "Ended in tears.", "I feel cheated.", "Zero help from support.",
     ),
     "neither": (
-        "Delivery took {n} days.", "Bought for {who}.", "Paid by card.", "The box is {n} cm wide.", "I will add to this in {n} weeks.",
-        "Colour as in the picture.", "Ordered {t}.", "Used {n} times so far.", "The manual has {n} pages.", "No opinion on the price.",
+        "Tested for {m} days.", "Chosen by {friend}.", "Paid by card.", "Compared with {m} others.", "I will add to this in {m} weeks.",
+        "As in the picture.", "Written {day}.", "Used {m} times so far.", "The guide has {m} pages.", "No opinion on the price.",
     ),
 }  # fmt: skip
 
