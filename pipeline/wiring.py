@@ -5,16 +5,27 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import NotFoundError, SettingsError
+from pipeline.errors import NotFoundError, SettingsError, Unavailable
+from pipeline.records import MINUTE
 from pipeline.settings import Settings, TopicSettings
 
 if TYPE_CHECKING:
-    from pipeline.ports import Classifier, Store
+    import socket
+
+    from dashboards.shapes import Verification
+    from fastapi import FastAPI
+
+    from pipeline.ports import Classifier, Receiver, Store
     from pipeline.stages import Context
+    from pipeline.watch import Watch, WatchConfig
 
 Clock = Callable[[], int]
 SQLITE = "sqlite:///"
@@ -81,3 +92,69 @@ def context(settings: Settings, topics: Sequence[TopicSettings] | None = None, *
         author_key=author_key(settings),
         limits=settings.limits,
     )
+
+
+def sources(settings: Settings, store: Store) -> list[Iterable[Post | Rejected]]:
+    """What `run` reads, in the order of the settings."""
+    from producers.files import FileSource
+    from producers.synthetic import Synthetic
+
+    found: list[Iterable[Post | Rejected]] = []
+    return found
+
+
+def watch_config(settings: Settings) -> WatchConfig:
+    """When bins close and when the detector fires, from the settings."""
+    from pipeline.detector import DetectorConfig
+    from pipeline.watch import WatchConfig
+
+    chosen = settings.detector
+    return WatchConfig(lateness=int(chosen.lateness_minutes * MINUTE), detector=replace(DetectorConfig(), threshold=chosen.threshold))
+
+
+def watch(settings: Settings, store: Store) -> Watch:
+    """The tick over a store, with the receivers of the settings."""
+    from pipeline.notify import Subscription
+    from pipeline.watch import Watch
+
+    wanted = [Subscription(r.name, frozenset(r.topics), frozenset(r.severities)) for r in settings.receivers]
+    return Watch(store, wanted, watch_config(settings), settings.web.public_url)
+
+
+def receivers(settings: Settings) -> list[Receiver]:
+    """Who is told. SettingsError for a URL that no adapter knows."""
+    from consumers.receivers import receiver
+
+    return [receiver(r.name, r.url.get_secret_value()) for r in settings.receivers]
+
+
+def page(settings: Settings, store: Store, clock: Clock, status: Callable[[], Mapping[str, object]]) -> FastAPI:
+    """The page and its API over a store."""
+    from dashboards.shapes import Verification
+    from dashboards.web import create_app
+
+    from pipeline.verify import verify
+
+    def check(incident_id: str) -> Verification:
+        return Verification.model_validate(verify(store, store.incident(incident_id), watch_config(settings)), from_attributes=True)
+
+    return create_app(store, settings.web, clock=clock, status=status, verify=check, version=version("moodstream"))
+
+
+@contextmanager
+def serving(app: FastAPI, listener: socket.socket) -> Iterator[None]:
+    """Serve `app` on a bound socket in a thread of its own, until the block ends."""
+    from dashboards.server import PageServer
+
+    server = PageServer(app)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="page", daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.02)
+        if not thread.is_alive():
+            raise Unavailable("the page did not start; the reason is in the log")
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(5.0)
