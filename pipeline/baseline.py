@@ -1,0 +1,328 @@
+"""What is usual: the expected negative share of each topic by hour and weekday, its level, and how noisy it is.
+
+Learnt once a day from all topics (hourly while a topic is younger than two days). In logits, base = profile + level:
+
+* profile: a quasi-logistic fit over 48 decayed cells (hour of the day, weekend or not) with a prior over the topics
+  (empirical Bayes), so that a new topic starts from the others;
+* level: a scalar Kalman filter per topic on the mean residual of the day;
+* nuisance: the slow drift of the logit is an AR(1) with variance σ² and memory τ; posts of one bin are alike with correlation ρ.
+
+Every sum is weighted by the probability that the bin was normal, so that a spike doesn't teach the baseline.
+Topics are the last axis of every array.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.records import BIN, DAY, HOUR
+from pipeline.snapshot import Floats, append
+
+HOURS = 24
+CELLS = 2 * HOURS
+LAGS = 36
+FEATURES = 6
+BINS_PER_HOUR = HOUR // BIN
+BINS_PER_DAY = DAY // BIN
+YOUNG = 2 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineConfig:
+    """Prior values and memories."""
+
+    half_life: float = 28.0  # days, of all that is learnt
+    level_drift: float = 5e-4  # variance a day of the level
+    prior_mean: tuple[float, ...] = (-1.4, 0.0, 0.0, 0.0, 0.0, 0.0)  # a share of .2, no rhythm
+    prior_sd: tuple[float, ...] = (0.8, 0.2, 0.2, 0.1, 0.1, 0.1)
+    prior_topics: float = 3.0  # what the prior over topics is worth
+    sigma2: float = 0.08
+    tau: float = 24.0  # bins
+    rho: float = 0.012
+    prior_nuisance: float = 2.0  # informative topic-days that these three are worth
+    own_nuisance_after: int = 6  # days before a topic has values of its own
+    own_nuisance_prior: float = 6.0  # informative days that the group's values are worth to a topic
+
+
+@dataclass
+class BaselineState:
+    """What is remembered per topic; shapes end with the number of topics T. Axis 2 of odd/even sums is the day's parity."""
+
+    cell_n: Floats  # (CELLS, T) decayed Σ w·n
+    cell_x: Floats  # Σ w·x
+    cell_level: Floats  # Σ w·n·level at that time
+    cell_days: Floats  # Σ w/12 over bins with posts
+    day_n: Floats  # (HOURS, T) the same for the day so far
+    day_x: Floats
+    day_bins: Floats
+    beta: Floats  # (FEATURES, T)
+    beta_var: Floats  # (FEATURES, FEATURES, T)
+    level: Floats
+    level_var: Floats
+    residual: Floats  # (LAGS + 1, T) scaled residuals of the last bins, newest first
+    scale: Floats  # (LAGS + 1, T) their derivative by the logit
+    lag_product: Floats  # (LAGS, 2, T)
+    lag_weight: Floats
+    excess: Floats  # (3, 2, T) sums for ρ
+    sigma2: Floats
+    rho: Floats
+    first: NDArray[np.int64]  # ms of the first bin with posts; -1 none
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One bin of all topics: Σ weight of scored posts, of negatives, and scored documents, all (T,)."""
+
+    n: Floats
+    x: Floats
+    n_raw: Floats
+
+    @property
+    def size(self) -> Floats:
+        """Mean weight of a document, 1 where there is none."""
+        return np.where(self.n_raw > 0, self.n / np.maximum(self.n_raw, 1), 1.0)
+
+    @property
+    def pairs(self) -> Floats:
+        """Other documents that each one shares the bin with."""
+        return np.maximum(self.n_raw - 1, 0)
+
+
+@dataclass
+class Group:
+    """What is learnt over all topics."""
+
+    mean: Floats  # (FEATURES,)
+    cov: Floats  # (FEATURES, FEATURES)
+    nuisance: Floats  # σ², τ, ρ
+
+
+def features(tod: Floats | float, weekend: Floats | float) -> Floats:
+    """(FEATURES, …): 1, two harmonics of the day (tod in 0..1), weekend."""
+    angle = 2 * np.pi * np.asarray(tod, float)
+    one = np.ones_like(angle)
+    return np.stack([one, np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle), one * weekend])
+
+
+def is_weekend(t: int) -> bool:
+    """Saturday or Sunday in UTC; 1970-01-01 was a Thursday."""
+    return (t // DAY + 3) % 7 >= 5
+
+
+def sigmoid(x: Floats) -> Floats:
+    """1/(1+e^−x)."""
+    return np.asarray(1.0 / (1.0 + np.exp(-x)))
+
+
+_CELL_FEATURES = features(np.tile((np.arange(HOURS) + 0.5) / HOURS, 2), np.repeat([0.0, 1.0], HOURS))
+_WEEK = np.einsum("fc,gc,c->fg", _CELL_FEATURES, _CELL_FEATURES, np.repeat([5 / 7, 2 / 7], HOURS) / HOURS)
+
+
+class Baseline:
+    """Learns and answers: `logit` for a bin, `observe` after it, `close_hour` and `close_day` at the borders."""
+
+    def __init__(
+        self, topics: int, config: BaselineConfig | None = None, state: BaselineState | None = None, group: Group | None = None
+    ) -> None:
+        self.config = config or BaselineConfig()
+        c = self.config
+        self.group = group or Group(np.array(c.prior_mean), np.diag(np.square(c.prior_sd)), np.array([c.sigma2, c.tau, c.rho]))
+        self.state = state or self._fresh(topics)
+
+    def _fresh(self, count: int) -> BaselineState:
+        def zeros(*shape: int) -> Floats:
+            return np.zeros((*shape, count))
+
+        sigma2, _, rho = self.group.nuisance
+        return BaselineState(
+            cell_n=zeros(CELLS), cell_x=zeros(CELLS), cell_level=zeros(CELLS), cell_days=zeros(CELLS),
+            day_n=zeros(HOURS), day_x=zeros(HOURS), day_bins=zeros(HOURS),
+            beta=np.repeat(self.group.mean[:, None], count, 1), beta_var=np.repeat(self.group.cov[:, :, None], count, 2),
+            level=zeros(), level_var=zeros(), residual=zeros(LAGS + 1), scale=zeros(LAGS + 1),
+            lag_product=zeros(LAGS, 2), lag_weight=zeros(LAGS, 2), excess=zeros(3, 2),
+            sigma2=np.full(count, sigma2), rho=np.full(count, rho), first=np.full(count, -1, np.int64),
+        )  # fmt: skip
+
+    def add_topics(self, count: int) -> None:
+        """Start `count` more topics from what the others taught."""
+        append(self.state, self._fresh(count))
+
+    @property
+    def tau(self) -> float:
+        """Memory of the drift in bins, one for all topics."""
+        return float(self.group.nuisance[1])
+
+    def logit(self, t: int) -> Floats:
+        """Expected logit of the share (T,) in the bin starting at t ms."""
+        f = features((t + BIN / 2) % DAY / DAY, float(is_weekend(t)))
+        return np.asarray((f[:, None] * self.state.beta).sum(axis=0) + self.state.level)
+
+    def uncertainty(self) -> Floats:
+        """Variance (T,) of the expected logit as an estimate, mean over the week; the drift is not counted."""
+        return np.asarray((_WEEK[:, :, None] * self.state.beta_var).sum(axis=(0, 1)) + self.state.level_var)
+
+    def young(self, t: int) -> NDArray[np.bool_]:
+        """Topics (T,) in the first two days since their first posts."""
+        return (self.state.first >= 0) & (t - self.state.first < YOUNG)
+
+    def observe(self, t: int, seen: Observed, base: Floats, normal: Floats) -> None:
+        """Learn from the bin at t, given its base logit and the probability that it was normal, both (T,)."""
+        s = self.state
+        n, x = seen.n, seen.x
+        s.first = np.where((s.first < 0) & (n > 0), t, s.first)
+        p = sigmoid(base)
+        v = n * p * (1 - p)
+        gain = normal / (self.dispersion(seen) + v * s.sigma2)
+        r, k = gain * (x - n * p), gain * v
+        parity = (t // DAY) % 2
+        s.residual = np.concatenate([r[None], s.residual[:-1]])
+        s.scale = np.concatenate([k[None], s.scale[:-1]])
+        s.lag_product[:, parity] += r * s.residual[1:]
+        s.lag_weight[:, parity] += k * s.scale[1:]
+        size = seen.size * v
+        s.excess[:, parity] += gain**2 * np.stack([(x - n * p) ** 2 - size, v * v, size * seen.pairs])
+        hour = (t % DAY) // HOUR
+        s.day_n[hour] += normal * n
+        s.day_x[hour] += normal * x
+        s.day_bins[hour] += normal * (n > 0)
+
+    def dispersion(self, seen: Observed) -> Floats:
+        """Variance of the negatives over binomial (T,): posts of one bin are alike, and a weight may stand for several posts."""
+        return seen.size * (1 + seen.pairs * self.state.rho)
+
+    def new_level(self, topics: NDArray[np.bool_], shift: Floats) -> None:
+        """A change that lasted: the level of these topics moves by `shift` (T,) logits and is less certain."""
+        s = self.state
+        s.level = s.level + np.where(topics, shift, 0.0)
+        s.level_var = np.where(topics, s.level_var + 0.1, s.level_var)
+
+    def close_hour(self, t: int) -> None:
+        """Fit young topics again (t = the end of the hour), so that the first two days are of use."""
+        young = self.young(t)
+        if young.any():
+            self._fit(young, with_today=True, today=t - 1)
+
+    def close_day(self, t: int) -> None:
+        """The slow step; t is the border, the end of the day."""
+        s = self.state
+        day = t - DAY
+        self._fold(day)
+        if (s.first >= 0).any() and t - int(s.first[s.first >= 0].min()) >= YOUNG:
+            self._learn_nuisance(t)
+            self._learn_prior()
+        self._fit(np.ones(s.level.shape, bool), with_today=False, today=day)
+        self._move_level(day)
+        s.day_n[:], s.day_x[:], s.day_bins[:] = 0, 0, 0
+
+    def _fold(self, day: int) -> None:
+        s = self.state
+        decay = 2.0 ** (-1 / self.config.half_life)
+        for array in (s.cell_n, s.cell_x, s.cell_level, s.cell_days, s.lag_product, s.lag_weight, s.excess):
+            array *= decay
+        rows = slice(HOURS, CELLS) if is_weekend(day) else slice(0, HOURS)
+        s.cell_n[rows] += s.day_n
+        s.cell_x[rows] += s.day_x
+        s.cell_level[rows] += s.day_n * s.level
+        s.cell_days[rows] += s.day_bins / BINS_PER_HOUR
+
+    def _dispersion(self, n: Floats, v: Floats, days: Floats) -> Floats:
+        """How much wider than binomial a cell's sum is: alike posts within bins, and the drift shared by its hours."""
+        s = self.state
+        r = np.exp(-BINS_PER_HOUR / self.tau)
+        hourly = s.sigma2 * (1 + r) / (1 - r)
+        days = np.maximum(days, 1 / BINS_PER_HOUR)
+        return np.asarray(1 + np.maximum(n / (BINS_PER_HOUR * days) - 1, 0) * s.rho + v * hourly / days)
+
+    def _fit(self, chosen: NDArray[np.bool_], *, with_today: bool, today: int) -> None:
+        """Quasi-logistic fit of the profile with prior N(mean, cov): five Newton steps from the last estimate."""
+        s, g = self.state, self.group
+        n, x, level, days = s.cell_n, s.cell_x, s.cell_level, s.cell_days
+        if with_today:
+            rows = slice(HOURS, CELLS) if is_weekend(today) else slice(0, HOURS)
+            n, x, level, days = n.copy(), x.copy(), level.copy(), days.copy()
+            n[rows] += s.day_n
+            x[rows] += s.day_x
+            level[rows] += s.day_n * s.level
+            days[rows] += s.day_bins / BINS_PER_HOUR
+        offset = level / np.maximum(n, 1e-9)
+        precision = np.linalg.inv(g.cov)
+        outer = (_CELL_FEATURES[:, None] * _CELL_FEATURES[None]).reshape(FEATURES * FEATURES, CELLS)
+        beta = s.beta
+        for _ in range(5):
+            linear = np.einsum("fc,ft->ct", _CELL_FEATURES, beta)
+            p = sigmoid(linear + offset)
+            v = n * p * (1 - p)
+            spread = self._dispersion(n, v, days)
+            a = np.einsum("fc,ct->tf", outer, v / spread).reshape(-1, FEATURES, FEATURES) + precision
+            b = np.einsum("fc,ct->tf", _CELL_FEATURES, (x - n * p + v * linear) / spread) + precision @ g.mean
+            beta = np.linalg.solve(a, b[:, :, None])[:, :, 0].T
+        cov = np.moveaxis(np.linalg.inv(a), 0, -1)
+        s.beta = np.where(chosen, beta, s.beta)
+        s.beta_var = np.where(chosen, cov, s.beta_var)
+
+    def _move_level(self, day: int) -> None:
+        """One Kalman step on the day's mean residual (quasi-likelihood weights)."""
+        s = self.state
+        f = _CELL_FEATURES[:, HOURS:] if is_weekend(day) else _CELL_FEATURES[:, :HOURS]
+        p = sigmoid(np.einsum("fc,ft->ct", f, s.beta) + s.level)
+        v = s.day_n * p * (1 - p)
+        total = v.sum(axis=0)
+        bins = np.maximum(s.day_bins.sum(axis=0), 1.0)
+        known = total > 0
+        safe = np.where(known, total, 1.0)
+        residual = (s.day_x - s.day_n * p).sum(axis=0) / safe
+        posts = s.day_n.sum(axis=0) / bins
+        r1 = np.exp(-1 / self.tau)
+        drift = s.sigma2 * np.minimum(1.0, (1 + r1) / (1 - r1) / bins)
+        noise = (1 + np.maximum(posts - 1, 0) * s.rho) / safe + drift
+        prior = s.level_var + self.config.level_drift
+        gain = np.where(known, prior / (prior + noise), 0.0)
+        s.level = s.level + gain * residual
+        s.level_var = (1 - gain) * prior
+
+    def _learn_prior(self) -> None:
+        """One EM step for the distribution of profiles over topics, steadied by the built-in prior."""
+        s, g, c = self.state, self.group, self.config
+        known = s.first >= 0
+        k, weight = int(known.sum()), c.prior_topics
+        beta = s.beta[:, known]
+        g.mean = (beta.sum(axis=1) + weight * np.array(c.prior_mean)) / (k + weight)
+        away = beta - g.mean[:, None]
+        spread = np.einsum("ft,gt->fg", away, away) + s.beta_var[:, :, known].sum(axis=2)
+        g.cov = (spread + weight * np.diag(np.square(c.prior_sd))) / (k + weight)
+
+    def _learn_nuisance(self, t: int) -> None:
+        """σ², τ by weighted least squares on the autocovariance, ρ from the excess of squares; then shrunk per topic."""
+        s, c, g = self.state, self.config, self.group
+        lags = np.arange(1, LAGS + 1)
+        unit = BINS_PER_DAY / c.sigma2**2  # weight of a day of a topic with many posts
+        product, weight = s.lag_product.sum(axis=1), s.lag_weight.sum(axis=1)
+        prior = c.prior_nuisance * unit
+        covariance = (product.sum(axis=1) + prior * c.sigma2 * np.exp(-lags / c.tau)) / (weight.sum(axis=1) + prior)
+        sigma2, tau = _fit_decay(lags, covariance, weight.sum(axis=1) + prior)
+        top, square, alike = s.excess.sum(axis=1)
+        prior_alike = c.prior_nuisance * BINS_PER_DAY
+        rho = (top.sum() - sigma2 * square.sum() + prior_alike * c.rho) / (alike.sum() + prior_alike)
+        g.nuisance = np.array([max(sigma2, 1e-3), tau, min(max(rho, 1e-4), 0.3)])
+        curve = np.exp(-lags / tau)[:, None]
+        own = c.own_nuisance_prior
+        old = (t - s.first >= c.own_nuisance_after * DAY) & (s.first >= 0)
+        k = own * unit
+        mine = ((product + k * g.nuisance[0] * curve) * curve).sum(axis=0) / ((weight + k) * curve**2).sum(axis=0)
+        s.sigma2 = np.where(old, np.maximum(mine, 0.1 * g.nuisance[0]), g.nuisance[0])
+        k = own * BINS_PER_DAY
+        mine = (top - s.sigma2 * square + k * g.nuisance[2]) / (alike + k)
+        s.rho = np.where(old, np.clip(mine, 0.1 * g.nuisance[2], 0.3), g.nuisance[2])
+
+
+def _fit_decay(lags: NDArray[np.int64], covariance: Floats, weight: Floats) -> tuple[float, float]:
+    """(σ², τ) of σ²·e^(−k/τ): the best σ² for each τ of a grid from 4 to 200 bins, then the best τ."""
+    taus = np.geomspace(4, 200, 80)
+    curves = np.exp(-lags / taus[:, None])
+    sigma2 = (weight * covariance * curves).sum(axis=1) / (weight * curves**2).sum(axis=1)
+    error = (weight * (covariance - sigma2[:, None] * curves) ** 2).sum(axis=1)
+    best = int(np.argmin(error))
+    return float(sigma2[best]), float(taus[best])

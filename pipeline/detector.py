@@ -1,0 +1,424 @@
+"""When does the negative share of a topic leave what is usual? A small forward filter per topic over five-minute bins.
+
+State of a topic: the joint probability of a regime (normal, or the odds of a negative post ×2, ×4, ×8) and of the slow drift of the
+logit, an AR(1) on a grid of seven points (Rouwenhorst 1995: exact variance and autocorrelation). One bin is one step of a
+hidden Markov filter with a tempered binomial likelihood; a contamination term lets a single bin be anything, so that one bin
+of copies is no alert. The volume rule (pipeline/volume.py) runs beside it and makes a change of tone an incident.
+
+Time is an argument, nothing is read or written, and the state after a bin depends on the bins up to it only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pipeline.baseline import Baseline, BaselineConfig, BaselineState, Group, Observed, sigmoid
+from pipeline.records import BIN, DAY, HOUR
+from pipeline.snapshot import Array, Floats, append, columns, pack, unpack
+from pipeline.volume import VolumeConfig, VolumeRule, VolumeState
+
+VERSION = 1
+REGIMES = 4
+OFFSETS = np.log([1.0, 2.0, 4.0, 8.0])
+LAST_HOUR = HOUR // BIN
+
+Kind = Literal["share", "volume", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorConfig:
+    """Constants of the filter; docs/detector.md says what each was worth."""
+
+    threshold: float = 0.0  # log-odds of "not normal" at which a topic fires
+    hazard: float = 1 / 2016  # a change a week
+    duration: float = 36  # bins that a change lasts
+    move: float = 0.05  # a change becomes another size
+    grid: int = 7
+    contamination: float = 0.02  # bins that may be anything
+    clear_below: float = -2.0
+    clear_bins: int = 3
+    cooldown: int = 6  # bins
+    window: int = 48  # bins that are kept to find the onset
+    lasting: int = DAY // BIN  # bins after which a change is the new level
+    min_negative: float = 6.0  # in the last hour, before anybody is told
+    min_excess: float = 4.0
+    baseline: BaselineConfig = field(default_factory=BaselineConfig)
+    volume: VolumeConfig = field(default_factory=VolumeConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """A topic left what is usual. Figures are over the bins from `onset` to `fired`, both included."""
+
+    topic: str
+    kind: Kind
+    fired: int  # start of that bin, ms
+    onset: int  # start of the most probable first bin of the change, ms
+    n: float
+    negative: float
+    share: float | None
+    expected: float  # share that is usual for these bins
+    expected_low: float  # 95 % interval of a share of n posts: base, drift and sampling
+    expected_high: float
+    log_odds: float
+    volume: float
+    expected_n: float  # volume that is usual for these bins
+    volume_ratio: float
+    cold: bool = False  # the installation is younger than two days: prior values
+
+
+@dataclass(frozen=True, slots=True)
+class Escalated:
+    """The volume of a topic became rare while its share was already off: a change of tone is now an incident."""
+
+    topic: str
+    at: int
+    volume_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """The end of an episode. `lasting`: it went on for a day and is the new level."""
+
+    topic: str
+    kind: Kind
+    at: int
+    lasting: bool = False
+
+
+DetectorEvent = Firing | Escalated | Cleared
+
+
+@dataclass
+class FilterState:
+    """What the fast step remembers; shapes end with the number of topics T."""
+
+    belief: Floats  # (REGIMES, K, T)
+    past: NDArray[np.float32]  # (window, REGIMES, K, T) beliefs of the last bins; bin t at (t / BIN) mod window
+    recent: Floats  # (5, window, T) posts, negatives, negatives that are usual, volume, usual volume; bins as in `past`
+    active: NDArray[np.bool_]
+    since: NDArray[np.int64]  # ms of the bin that fired; of the change's firing while active
+    below: NDArray[np.int64]  # bins in a row under clear_below
+    cool: NDArray[np.int64]  # bins of cool-down left
+    escalated: NDArray[np.bool_]  # the episode is one of volume too
+    volume_active: NDArray[np.bool_]  # a rare volume without a change of tone
+    volume_since: NDArray[np.int64]
+    volume_below: NDArray[np.int64]
+
+
+class Detector:
+    """The share filter and the volume rule over a set of topics that may grow."""
+
+    def __init__(self, topics: Sequence[str], start: int, config: DetectorConfig | None = None) -> None:
+        """Begin at the bin that holds `start` (ms) with nothing learnt."""
+        self.config = config or DetectorConfig()
+        self.topics: list[str] = list(topics)
+        self.start = start - start % BIN
+        self.next = self.start  # the bin that comes next
+        self.baseline = Baseline(len(self.topics), self.config.baseline)
+        self.volume = VolumeRule(len(self.topics), self.config.volume)
+        self.state = self._fresh(len(self.topics))
+        self._settle()
+
+    # ---- bins in, events out ----
+
+    def step(self, t: int, n: ArrayLike, x: ArrayLike, volume: ArrayLike, n_raw: ArrayLike | None = None) -> list[DetectorEvent]:
+        """Take the bin starting at t ms: scored posts n, negatives x, all posts, scored documents, each (T,) in the order of `topics`.
+
+        Bins between the last one and t had no posts. Raises ValueError for a bin that was taken before or that doesn't start on a border.
+        """
+        if t % BIN or t < self.next:
+            raise ValueError(f"bin {t} is not one that can come next; next is {self.next}, in steps of {BIN}")
+        events: list[DetectorEvent] = []
+        nothing = np.zeros(len(self.topics))
+        while self.next < t:
+            events += self._bin(self.next, Observed(nothing, nothing, nothing), nothing)
+        posts = np.asarray(n, float)
+        documents = posts if n_raw is None else np.asarray(n_raw, float)
+        return events + self._bin(t, Observed(posts, np.asarray(x, float), documents), np.asarray(volume, float))
+
+    def add_topics(self, topics: Sequence[str]) -> None:
+        """Watch more topics from the next bin on; known names are left as they are."""
+        new = [topic for topic in dict.fromkeys(topics) if topic not in set(self.topics)]
+        if not new:
+            return
+        self.topics += new
+        self.baseline.add_topics(len(new))
+        self.volume.add_topics(len(new))
+        append(self.state, self._fresh(len(new)))
+        self._settle()
+
+    # ---- what it knows ----
+
+    @property
+    def log_odds(self) -> Floats:
+        """ln P(not normal)/P(normal) after the last bin (T,)."""
+        belief = self.state.belief
+        return np.asarray(np.log(belief[1:].sum(axis=(0, 1)) / belief[0].sum(axis=0)))
+
+    @property
+    def active(self) -> NDArray[np.bool_]:
+        """Topics (T,) whose share is off now."""
+        return self.state.active
+
+    @property
+    def cold(self) -> bool:
+        """The installation is in its first two days: prior values."""
+        return self.next - self.start <= 2 * DAY
+
+    def expected_share(self, t: int | None = None) -> Floats:
+        """The usual share (T,) in the bin at t, default the last one."""
+        return sigmoid(self.baseline.logit(self.next - BIN if t is None else t))
+
+    def expected_volume(self, t: int | None = None) -> Floats:
+        """The usual volume (T,) of the bin at t, default the last one."""
+        return self.volume.expected(self.next - BIN if t is None else t)
+
+    def interval(self, topic: int, share: float, n: float, bins: int) -> tuple[float, float]:
+        """95 % interval of the share of n posts over some bins when `share` is usual: estimate, drift, overdispersed sampling."""
+        s = self.baseline.state
+        lag = np.exp(-np.abs(np.subtract.outer(np.arange(bins), np.arange(bins))) / self.baseline.tau)
+        p = min(max(share, 1e-6), 1 - 1e-6)
+        sampling = (1 + max(n / bins - 1, 0) * s.rho[topic]) / (max(n, 1.0) * p * (1 - p))
+        width = 1.96 * np.sqrt(s.sigma2[topic] * lag.mean() + self.baseline.uncertainty()[topic] + sampling)
+        centre = np.log(p / (1 - p))
+        return float(sigmoid(centre - width)), float(sigmoid(centre + width))
+
+    # ---- saved and restored ----
+
+    def to_bytes(self) -> bytes:
+        """The whole state; `from_bytes` goes on exactly where it stood."""
+        meta = {"version": VERSION, "config": asdict(self.config), "topics": self.topics, "start": self.start, "next": self.next}
+        parts = {"filter": self.state, "baseline": self.baseline.state, "volume": self.volume.state, "group": self.baseline.group}
+        return pack(meta, {f"{part}.{name}": array for part, state in parts.items() for name, array in columns(state).items()})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Detector:
+        """The detector as it was saved. ValueError if the bytes are damaged or of another version (then rebuild it from bins)."""
+        meta, arrays = unpack(data)
+        if meta["version"] != VERSION:
+            raise ValueError(f"detector state of version {meta['version']}, this is {VERSION}; delete it and it is rebuilt from the bins")
+        config = meta["config"]
+        baseline = BaselineConfig(**_tuples(config.pop("baseline")))
+        detector = cls([], meta["start"], DetectorConfig(baseline=baseline, volume=VolumeConfig(**config.pop("volume")), **config))
+        detector.topics, detector.next = meta["topics"], meta["next"]
+        detector.state = FilterState(**_part(arrays, "filter"))
+        detector.baseline = Baseline(0, baseline, BaselineState(**_part(arrays, "baseline")), Group(**_part(arrays, "group")))
+        detector.volume = VolumeRule(len(detector.topics), detector.config.volume, VolumeState(**_part(arrays, "volume")))
+        detector._settle()
+        return detector
+
+    # ---- the fast step ----
+
+    def _fresh(self, count: int) -> FilterState:
+        c = self.config
+
+        def integers(value: int) -> NDArray[np.int64]:
+            return np.full(count, value, np.int64)
+
+        belief = np.repeat(_calm(c.grid)[:, :, None], count, 2)
+        return FilterState(
+            belief=belief, past=np.repeat(belief[None].astype(np.float32), c.window, 0),
+            recent=np.zeros((5, c.window, count)),
+            active=np.zeros(count, bool), since=integers(-1), below=integers(0), cool=integers(0),
+            escalated=np.zeros(count, bool), volume_active=np.zeros(count, bool), volume_since=integers(-1), volume_below=integers(0),
+        )  # fmt: skip
+
+    def _settle(self) -> None:
+        """What follows from the baseline and holds until it learns again: the drift's grid (K, T) and its moves."""
+        k = self.config.grid
+        variance = self.baseline.state.sigma2 + self.baseline.uncertainty()
+        self._grid = np.sqrt(variance * (k - 1)) * np.linspace(-1, 1, k)[:, None]
+        self._moves = rouwenhorst(k, float(np.exp(-1 / self.baseline.tau)))
+
+    def _bin(self, t: int, seen: Observed, volume: Floats) -> list[DetectorEvent]:
+        s = self.state
+        base = self.baseline.logit(t)
+        s.belief = self._advance(seen, base)
+        s.past[(t // BIN) % self.config.window] = s.belief
+        usual_volume = self.volume.expected(t)
+        alert = self.volume.step(t, volume)
+        s.recent[:, (t // BIN) % self.config.window] = np.stack([seen.n, seen.x, seen.n * sigmoid(base), volume, usual_volume])
+        self.baseline.observe(t, seen, base, s.belief[0].sum(axis=0))
+        self.next = t + BIN
+        events = self._episodes(t, seen.n > 0, alert)
+        if self.next % DAY == 0:
+            self.baseline.close_day(self.next)
+            self._settle()
+        elif self.next % HOUR == 0 and self.baseline.young(self.next).any():
+            self.baseline.close_hour(self.next)
+            self._settle()
+        return events
+
+    def _predict(self, belief: Floats) -> Floats:
+        """Belief (REGIMES, K, …) one bin on, before its posts are seen."""
+        c = self.config
+        drifted = (belief[:, :, None] * self._moves[None, :, :, None]).sum(axis=1)
+        off = drifted[1:].sum(axis=0)
+        stay = 1 - 1 / c.duration
+        predicted = np.empty_like(drifted)
+        predicted[0] = (1 - c.hazard) * drifted[0] + off / c.duration
+        predicted[1:] = stay * ((1 - 1.5 * c.move) * drifted[1:] + 0.5 * c.move * off) + c.hazard / 3 * drifted[0]
+        return np.asarray(predicted)
+
+    def _advance(self, seen: Observed, base: Floats) -> Floats:
+        """One step of the filter: predict, weigh by the likelihood of the bin, normalise."""
+        n, x, c = seen.n, seen.x, self.config
+        eta = base + self._grid + OFFSETS[:, None, None]
+        d = self.baseline.dispersion(seen)
+        ll = (x * eta - n * np.log1p(np.exp(eta))) / d
+        top = ll.max(axis=(0, 1))
+        q = (x + 0.5) / (n + 1)
+        anything = (x * np.log(q) + (n - x) * np.log1p(-q)) / d
+        width = np.sqrt(2 * np.pi * d * np.maximum(n, 1) * q * (1 - q) + 1) / (n + 1)
+        likelihood = np.exp(ll - top) + c.contamination * width * np.exp(np.minimum(anything - top, 500))
+        belief = np.maximum(self._predict(self.state.belief) * likelihood, 1e-30)
+        return np.asarray(belief / belief.sum(axis=(0, 1)))
+
+    # ---- episodes ----
+
+    def _episodes(self, t: int, posted: NDArray[np.bool_], alert: NDArray[np.bool_]) -> list[DetectorEvent]:
+        """What begins and ends with the bin at t. A topic has one story: a change of tone takes over an open volume episode."""
+        s = self.state
+        log_odds = self.log_odds
+        rare = self.volume.rare()
+        cleared, lasting = self._ended(t, log_odds)
+        calmed = self._volume_ended(t)
+        fired = self._fired(t, posted, log_odds)
+        both = fired & (rare | s.volume_active)
+        escalated = s.active & ~fired & rare & ~s.escalated
+        s.escalated = (s.escalated & s.active & ~fired) | both | escalated
+        risen = alert & ~s.active
+        s.volume_active = (s.volume_active | risen) & ~s.active
+        s.volume_since = np.where(risen, t, s.volume_since)
+        events: list[DetectorEvent] = [Cleared(self.topics[i], "share", t, bool(lasting[i])) for i in np.flatnonzero(cleared | lasting)]
+        events += [Cleared(self.topics[i], "volume", t) for i in np.flatnonzero(calmed & ~risen & ~fired)]
+        events += [self._firing(int(i), t, "both" if both[i] else "share", self._onset(int(i), t)) for i in np.flatnonzero(fired)]
+        events += [Escalated(self.topics[i], t, float(self.volume.ratio()[i])) for i in np.flatnonzero(escalated)]
+        events += [self._firing(int(i), t, "volume", t - (int(self.volume.rarest[i]) - 1) * BIN) for i in np.flatnonzero(risen)]
+        if lasting.any():
+            self._new_level(lasting)
+        return events
+
+    def _ended(self, t: int, log_odds: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Share episodes that end: back to usual for some bins, or a day old."""
+        s, c = self.state, self.config
+        s.cool = np.maximum(s.cool - 1, 0)
+        s.below = np.where(s.active & (log_odds < c.clear_below), s.below + 1, 0)
+        cleared = s.active & (s.below >= c.clear_bins)
+        lasting = s.active & ~cleared & (t - s.since >= c.lasting * BIN)
+        s.cool = np.where(cleared | lasting, c.cooldown, s.cool)
+        s.active = s.active & ~cleared & ~lasting
+        return cleared, lasting
+
+    def _fired(self, t: int, posted: NDArray[np.bool_], log_odds: Floats) -> NDArray[np.bool_]:
+        """Topics whose share episode begins; only a bin with posts can begin one."""
+        s, c = self.state, self.config
+        _, negative, usual, _, _ = self._sums(t - (LAST_HOUR - 1) * BIN, t, slice(None))
+        told = worth_telling(negative, usual, c.min_negative, c.min_excess)
+        fired = (log_odds > c.threshold) & ~s.active & (s.cool == 0) & posted & told
+        s.active = s.active | fired
+        s.since = np.where(fired, t, s.since)
+        return np.asarray(fired)
+
+    def _volume_ended(self, t: int) -> NDArray[np.bool_]:
+        """Volume episodes that end: an hour like it comes every day, three bins in a row, or a day is over."""
+        s, c = self.state, self.config
+        s.volume_below = np.where(s.volume_active & (self.volume.rarity < 0), s.volume_below + 1, 0)
+        ended = s.volume_active & ((s.volume_below >= c.clear_bins) | (t - s.volume_since >= c.lasting * BIN))
+        s.volume_active = s.volume_active & ~ended
+        return np.asarray(ended)
+
+    def _new_level(self, topics: NDArray[np.bool_]) -> None:
+        """A change that lasted a day is what is usual now; the filter starts again."""
+        s = self.state
+        shift = (s.belief.sum(axis=1) * OFFSETS[:, None]).sum(axis=0)
+        self.baseline.new_level(topics, shift)
+        calm = _calm(self.config.grid)[:, :, None]
+        s.belief = np.where(topics, calm, s.belief)
+        s.past = np.where(topics, calm.astype(np.float32), s.past)
+        self._settle()
+
+    def _sums(self, first: int, last: int, topics: int | slice) -> Floats:
+        """(5, …) sums of `recent` over the bins first..last."""
+        bins = np.arange(first // BIN, last // BIN + 1) % self.config.window
+        return np.asarray(self.state.recent[:, bins][..., topics].sum(axis=1))
+
+    def _firing(self, i: int, t: int, kind: Kind, onset: int) -> Firing:
+        n, x, usual, volume, usual_volume = (float(v) for v in self._sums(onset, t, i))
+        expected = usual / n if n > 0 else float(self.expected_share(t)[i])
+        low, high = self.interval(i, expected, n, (t - onset) // BIN + 1)
+        phi = float(self.volume.state.phi[i])
+        return Firing(
+            self.topics[i], kind, t, onset, n, x, x / n if n > 0 else None, expected, low, high, float(self.log_odds[i]),
+            volume, usual_volume, (volume + phi) / (usual_volume + phi), self.cold,
+        )  # fmt: skip
+
+    def _onset(self, i: int, t: int) -> int:
+        """Start of the bin in which the present change most probably began, by backward smoothing over the kept beliefs."""
+        window = self.config.window
+        now = t // BIN
+        beliefs = [self.state.past[(now - age) % window, :, :, i].astype(float) for age in range(window)]
+        off = beliefs[0] * (np.arange(REGIMES) > 0)[:, None]  # off in every bin since
+        began = np.zeros(window)
+        for age in range(1, window):
+            predicted = self._predict(beliefs[age][:, :, None])[:, :, 0]
+            back = self._retrodict(off / predicted) * beliefs[age]
+            began[age - 1] = back[0].sum()
+            off = back * (np.arange(REGIMES) > 0)[:, None]
+        began[window - 1] = off.sum()
+        return (now - int(np.argmax(began))) * BIN
+
+    def _retrodict(self, ratio: Floats) -> Floats:
+        """The transpose of `_predict`: Σ over the next state of P(next | state) · ratio(next), (REGIMES, K)."""
+        c = self.config
+        moved = ratio @ self._moves.T
+        off = moved[1:].sum(axis=0)
+        stay = 1 - 1 / c.duration
+        back = np.empty_like(moved)
+        back[0] = (1 - c.hazard) * moved[0] + c.hazard / 3 * off
+        back[1:] = stay * ((1 - 1.5 * c.move) * moved[1:] + 0.5 * c.move * off) + moved[0] / c.duration
+        return back
+
+
+def worth_telling(negative: Array, expected: Array, at_least: float = 6.0, more: float = 4.0) -> NDArray[np.bool_]:
+    """Enough posts for a message: that many negatives in the last hour, and that many more than the usual share of its posts."""
+    return np.asarray((negative >= at_least) & (negative - expected >= more))
+
+
+@lru_cache(maxsize=8)
+def rouwenhorst(k: int, correlation: float) -> Floats:
+    """Transition matrix (k, k) of an AR(1) on k equidistant points with exactly this autocorrelation (Rouwenhorst 1995)."""
+    p = (1 + correlation) / 2
+    matrix = np.array([[p, 1 - p], [1 - p, p]])
+    for size in range(3, k + 1):
+        corners = np.zeros((4, size, size))
+        corners[0, :-1, :-1] = corners[1, :-1, 1:] = corners[2, 1:, :-1] = corners[3, 1:, 1:] = matrix
+        matrix = p * (corners[0] + corners[3]) + (1 - p) * (corners[1] + corners[2])
+        matrix[1:-1] /= 2
+    return matrix
+
+
+def _calm(k: int) -> Floats:
+    """Belief (REGIMES, k) of a topic of which nothing is known: normal, the drift in its stationary (binomial) distribution."""
+    weights = np.array([1.0])
+    for _ in range(k - 1):
+        weights = (np.append(weights, 0) + np.append(0, weights)) / 2
+    belief = np.full((REGIMES, k), 1e-30)
+    belief[0] = weights
+    return belief
+
+
+def _tuples(config: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists where the configuration has tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
+
+
+def _part(arrays: dict[str, Array], part: str) -> dict[str, Array]:
+    return {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(part + ".")}
