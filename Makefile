@@ -5,7 +5,7 @@ STRICT ?=
 PYTEST_FLAGS := $(if $(STRICT),--strict-skips)
 FAST := tests/pipeline tests/producers tests/models tests/consumers tests/dashboards tests/docs
 
-.PHONY: help demo install check lint types imports test unit contract flow browser live bench screenshots lock clean
+.PHONY: help demo install check lint types imports test unit contract flow browser live stack stack-stop bench screenshots lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,15 @@ flow: .venv/.all ## from source to page in one process
 
 browser: .venv/.all ## the pages in a real browser
 	@sh tools/browser.sh && $(PYTEST) tests/browser
+
+live: .venv/.all ## against a real Kafka and a real Elasticsearch, started from their jars
+	@$(PYTEST) tests/live
+
+stack: .venv/.all ## start Kafka (9092) and Elasticsearch (9200) from their jars, for trying things by hand
+	@$(PY) -m tools.stack start
+
+stack-stop: .venv/.all ## stop them; their data stay (python -m tools.stack clean forgets them)
+	@$(PY) -m tools.stack stop
 
 screenshots: .venv/.all ## make the pictures in docs/images again
 	@$(PYTEST) tests/browser/test_screenshots.py --write-screenshots
