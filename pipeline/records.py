@@ -237,6 +237,7 @@ class Incident:
     historical: bool = False  # onset more than 3 h before arrival: never sent
     late: bool = False  # found only when late posts arrived: never sent
     timeline: tuple[tuple[str, int], ...] = ()  # (state, event time)
+    detector: str = ""  # hash of the detector's configuration and first bin: the state `detector:HASH` holds both
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,83 @@
+"""Which texts are copies of each other, word for word or nearly."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.terms import words
+
+LEAST_WORDS = 5  # "love it" from fifty people is no copying
+SIMILAR = 0.6  # Jaccard similarity of word pairs: one changed word in ten still counts
+BANDS, ROWS = 8, 4  # a pair of similarity .8 meets in some band with probability .98, of .3 with .06
+
+
+def clusters(texts: Sequence[str]) -> list[int]:
+    """For each text the index of the first text that it copies (its own index if none): connected by similarity.
+
+    MinHash with banding: Broder, On the resemblance and containment of documents, 1997; Leskovec, Rajaraman and Ullman,
+    Mining of Massive Datasets, 3.4. A candidate is compared with the first text of its band's bucket by true similarity.
+    """
+    root = list(range(len(texts)))
+    buckets: dict[tuple[int, bytes], int] = {}
+    pairs: list[frozenset[bytes]] = []
+    exact: dict[frozenset[bytes], int] = {}
+    for index, text in enumerate(texts):
+        shingles = _shingles(text)
+        pairs.append(shingles)
+        if not shingles:
+            continue
+        if (first := exact.setdefault(shingles, index)) != index:
+            _join(root, first, index)
+            continue
+        for band, key in enumerate(_bands(shingles)):
+            other = buckets.setdefault((band, key), index)
+            if other != index and _similarity(pairs[other], shingles) >= SIMILAR:
+                _join(root, other, index)
+    return [_find(root, index) for index in range(len(texts))]
+
+
+def _shingles(text: str) -> frozenset[bytes]:
+    """Hashes of the pairs of neighbouring words; empty for a text too short to be called a copy."""
+    found = words(text)
+    if len(found) < LEAST_WORDS:
+        return frozenset()
+    return frozenset(hashlib.blake2b(f"{a} {b}".encode(), digest_size=8).digest() for a, b in pairwise(found))
+
+
+def _bands(shingles: frozenset[bytes]) -> list[bytes]:
+    values: NDArray[np.uint64] = np.frombuffer(b"".join(shingles), dtype="<u8").astype(np.uint64)
+    factors, offsets = _permutations()
+    mixed = (values[None, :] ^ (values[None, :] >> np.uint64(29))) * factors + offsets
+    smallest = (mixed ^ (mixed >> np.uint64(32))).min(axis=1)
+    return [smallest[i * ROWS : (i + 1) * ROWS].tobytes() for i in range(BANDS)]
+
+
+@cache
+def _permutations() -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Odd factors and offsets, one per row of every band; fixed for ever, so a text has the same clusters on every machine."""
+    seeds = b"".join(hashlib.blake2b(bytes([i]), digest_size=16).digest() for i in range(BANDS * ROWS))
+    drawn = np.frombuffer(seeds, dtype="<u8").astype(np.uint64).reshape(-1, 2)
+    return drawn[:, :1] | np.uint64(1), drawn[:, 1:]
+
+
+def _similarity(a: frozenset[bytes], b: frozenset[bytes]) -> float:
+    shared = len(a & b)
+    return shared / (len(a) + len(b) - shared)
+
+
+def _find(root: list[int], index: int) -> int:
+    while root[index] != index:
+        root[index] = root[root[index]]
+        index = root[index]
+    return index
+
+
+def _join(root: list[int], a: int, b: int) -> None:
+    first, second = sorted((_find(root, a), _find(root, b)))
+    root[second] = first

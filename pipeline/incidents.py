@@ -1,0 +1,268 @@
+"""An incident from a crossing and the stored posts: its figures, its drivers, its evidence and the sentence made of them.
+
+Everything here is a function of the alarm and of the documents with ingested_at <= as_of, so `verify` calls the same functions
+again and compares. Float figures are rounded to six decimals: sums of posts are exact, and the last digits of exp and log may
+differ between processors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.drivers import OTHER, Part, decompose, drivers
+from pipeline.evidence import choose, quotes
+from pipeline.ports import Store, TrendReader
+from pipeline.records import BIN, DAY, EMOTIONS, MINUTE, SCALE, Bin, Incident, ScoredPost, Severity, to_json
+from pipeline.trends import fixed, share_interval
+
+BEFORE = DAY  # the reference: the day before the onset
+MOST_POSTS = 5_000  # of the window and of the reference, the newest; sums (n, share) are over all
+LEAST_AUTHORS = 3
+LEAST_DISTINCT = 0.5
+ROUND = 6
+SHOWN_EMOTIONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What the detector says of a crossing; it is all that an incident takes from it."""
+
+    topic: str
+    rule: str  # share | volume | share+volume | pipeline
+    severity: Severity
+    onset: int  # ms, start of a bin
+    fired: int  # start of the bin whose data made it fire
+    expected: float
+    expected_low: float
+    expected_high: float
+    expected_n: float  # posts expected in the window
+    volume_ratio: float
+    topics: tuple[str, ...] = ()  # of a pipeline alarm
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the stored documents say about the window."""
+
+    start: int
+    end: int
+    n: float
+    n_raw: int
+    share: float
+    low: float
+    high: float
+    intensity: float | None
+    emotions: dict[str, float]
+    emotions_before: dict[str, float]
+    parts: tuple[Part, ...]
+    window: tuple[ScoredPost, ...]
+    coordinated: bool
+    model: str | None
+
+
+def incident_id(topic: str, onset: int, rule: str) -> str:
+    """16 hex digits; a rebuild from the same bins gives the same ids."""
+    return hashlib.blake2b(f"{topic}\0{onset}\0{rule}".encode(), digest_size=8).hexdigest()
+
+
+def window_of(alarm: Alarm) -> tuple[int, int]:
+    """[start, end) of the figures: from the onset to the end of the fired bin, as the detector's expectation is (at most four hours)."""
+    return alarm.onset, alarm.fired + BIN
+
+
+def observe(store: TrendReader, alarm: Alarm, as_of: int) -> Observed:
+    """Every figure of the window over the documents with ingested_at <= as_of."""
+    start, end = window_of(alarm)
+    topics = alarm.topics or (alarm.topic,)
+    n, n_raw, negative = totals(store.bins(topics, start, end, as_of))
+    window = _posts(store, topics, start, end, as_of)
+    before = _posts(store, topics, start - BEFORE, start, as_of)
+    share = negative / n if n else 0.0
+    low, high = share_interval(share, n_raw) if n_raw else (0.0, 1.0)
+    emotions, earlier = _emotions(window), _emotions(before)
+    top = _risen(emotions, earlier)
+    return Observed(
+        start=start,
+        end=end,
+        n=n,
+        n_raw=n_raw,
+        share=rounded(share),
+        low=rounded(low),
+        high=rounded(high),
+        intensity=_mean_intensity(window),
+        emotions={name: emotions[name] for name in top},
+        emotions_before={name: earlier.get(name, 0.0) for name in top},
+        parts=tuple(decompose(window, before, _usual(alarm), negatives=alarm.rule != "volume")),
+        window=tuple(window),
+        coordinated=is_coordinated(window),
+        model=_model(window),
+    )
+
+
+def _usual(alarm: Alarm) -> float:
+    """Negatives that were expected in the window; posts, for a volume alarm."""
+    return alarm.expected_n * (1.0 if alarm.rule == "volume" else alarm.expected)
+
+
+def build(store: TrendReader, alarm: Alarm, as_of: int, detector: str, *, late: bool = False, historical: bool = False) -> Incident:
+    """The incident of a crossing as it is known at `as_of`. StoreError if the store can't be read."""
+    seen = observe(store, alarm, as_of)
+    return Incident(
+        id=incident_id(alarm.topic, alarm.onset, alarm.rule),
+        topic=alarm.topic,
+        rule=alarm.rule,
+        severity=alarm.severity,
+        state="open",
+        onset=alarm.onset,
+        fired=None if late else alarm.fired,
+        closed=None,
+        as_of=as_of,
+        model=seen.model,
+        detector=detector,
+        start=seen.start,
+        end=seen.end,
+        n=seen.n,
+        n_raw=seen.n_raw,
+        share=seen.share,
+        low=seen.low,
+        high=seen.high,
+        expected=rounded(alarm.expected),
+        expected_low=rounded(alarm.expected_low),
+        expected_high=rounded(alarm.expected_high),
+        expected_n=rounded(alarm.expected_n),
+        volume_ratio=rounded(alarm.volume_ratio),
+        intensity=seen.intensity,
+        emotions=seen.emotions,
+        emotions_before=seen.emotions_before,
+        drivers=drivers(seen.parts),
+        evidence=choose(seen.window, seen.parts, negatives=alarm.rule != "volume"),
+        sentence=sentence(alarm, seen),
+        coordinated=seen.coordinated,
+        historical=historical,
+        late=late,
+        timeline=(("open", alarm.fired + BIN),),
+    )
+
+
+def totals(bins: Sequence[Bin]) -> tuple[float, int, float]:
+    """(n, n_raw, negative) of bins, summed as integers."""
+    n = sum(fixed(item.n) for item in bins) / SCALE
+    negative = sum(round(item.negative * SCALE * SCALE) for item in bins) / (SCALE * SCALE)
+    return n, sum(item.n_raw for item in bins), negative
+
+
+def rounded(value: float) -> float:
+    """Six decimals, as figures are kept."""
+    return round(value, ROUND)
+
+
+def is_coordinated(window: Sequence[ScoredPost]) -> bool:
+    """Fewer than three authors, or fewer than half of the texts distinct. Posts without an author count as one each."""
+    if not window:
+        return False
+    authors = {item.post.author or item.id for item in window}
+    texts = {" ".join(item.post.text.casefold().split()) for item in window}
+    return len(authors) < LEAST_AUTHORS or len(texts) < LEAST_DISTINCT * len(window)
+
+
+def _posts(store: TrendReader, topics: Sequence[str], since: int, until: int, as_of: int) -> list[ScoredPost]:
+    """The newest posts of a stretch, each once, in an order that depends on nothing but the posts."""
+    found = {item.id: item for topic in topics for item in store.posts(topic, since, until, MOST_POSTS // len(topics), as_of=as_of)}
+    return sorted(found.values(), key=lambda item: (item.post.created_at, item.id))
+
+
+def _emotions(posts: Sequence[ScoredPost]) -> dict[str, float]:
+    """Mean probability of each emotion but neutral, weighted by the posts' weights."""
+    scored = [(fixed(item.weight), item.score) for item in posts if item.score]
+    weight = sum(w for w, _ in scored)
+    if not weight:
+        return {}
+    return {
+        name: rounded(sum(w * fixed(score.emotions[i]) for w, score in scored) / (weight * SCALE))
+        for i, name in enumerate(EMOTIONS)
+        if name != "neutral"
+    }
+
+
+def _risen(now: Mapping[str, float], before: Mapping[str, float]) -> list[str]:
+    """The emotions that rose most, the largest in the window first; those that did not rise are left out."""
+    rise = {name: now[name] - before.get(name, 0.0) for name in now}
+    risen = sorted((name for name in rise if rise[name] > 0), key=lambda name: (-rise[name], name))[:SHOWN_EMOTIONS]
+    return sorted(risen, key=lambda name: (-now[name], name))
+
+
+def _mean_intensity(posts: Sequence[ScoredPost]) -> float | None:
+    scored = [(fixed(item.weight), fixed(item.score.intensity)) for item in posts if item.score]
+    weight = sum(w for w, _ in scored)
+    return rounded(sum(w * value for w, value in scored) / (weight * SCALE)) if weight else None
+
+
+def _model(posts: Sequence[ScoredPost]) -> str | None:
+    """The model that scored the newest post of the window."""
+    return next((item.score.model for item in reversed(posts) if item.score), None)
+
+
+def sentence(alarm: Alarm, seen: Observed) -> str:
+    """The incident in plain words, made of its figures only."""
+    if alarm.severity == "annotation":
+        said = [f"{_count(seen.n)} posts {_stretch(seen)}, {alarm.volume_ratio:.1f} times the usual, {seen.share:.0%} of them negative."]
+    else:
+        said = [
+            f"{seen.share:.0%} negative of {_count(seen.n)} posts {_stretch(seen)};"
+            f" usual for {_hour(alarm.fired)} is {alarm.expected:.0%} (of about {_count(alarm.expected_n)})."
+        ]
+    said.append(f"Started {datetime.fromtimestamp(alarm.onset / 1000, UTC):%H:%M} UTC.")
+    if seen.emotions:
+        said.append("Mostly " + ", ".join(f"{name} ({value:.0%})" for name, value in list(seen.emotions.items())[:2]) + ".")
+    if reason := _reason(seen.parts):
+        said.append(reason)
+    if seen.coordinated:
+        said.append("Possibly coordinated: few authors or many copies of one text.")
+    return " ".join(said)
+
+
+def _stretch(seen: Observed) -> str:
+    hours, minutes = divmod((seen.end - seen.start) // MINUTE, 60)
+    if not hours:
+        return f"in the last {minutes} minutes"
+    whole = "hour" if hours == 1 else f"{hours} hours"
+    return f"in the last {whole} and {minutes} minutes" if minutes else f"in the last {whole}"
+
+
+def _hour(moment: int) -> str:
+    return f"{datetime.fromtimestamp(moment / 1000, UTC):%A %H}:00"
+
+
+def _count(n: float) -> str:
+    return f"{n:,.0f}" if n >= 10 or n == math.floor(n) else f"{n:.1f}"
+
+
+REASONS = {
+    "parent": "replies to one post",
+    "cluster": "copies of one text",
+    "author": "posts of one author",
+    "term": "posts with “{}”",
+    "platform": "posts on {}",
+    "language": "posts in the language {}",
+}
+TELLING = 0.4  # a smaller part is no reason
+MORE_THAN_USUAL = 0.25  # a platform that always brings most of the posts is no reason either
+
+
+def _reason(parts: Sequence[Part]) -> str | None:
+    """The most specific part that carries much of the rise: "71 % of the rise is replies to one post."."""
+    for kind, words in REASONS.items():
+        for part in parts:
+            if part.kind == kind and part.name != OTHER and part.share >= TELLING and part.share - part.usual >= MORE_THAN_USUAL:
+                return f"{part.share:.0%} of the rise is {words.format(part.name)}."
+    return None
+
+
+def full_json(store: Store, incident: Incident) -> dict[str, Any]:
+    """The incident as JSON, its evidence quoted from the store as it is now; erased posts are gone from it."""
+    return {**to_json(incident), "evidence": quotes(store, incident.evidence)}

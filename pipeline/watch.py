@@ -1,0 +1,295 @@
+"""The tick: bins that changed → detector → incidents and messages, exactly once, whatever happens in between.
+
+The state is derived. It is saved with the bin it stands at, and walking the bins again gives the same incidents. Nothing counts
+as reached before its incidents are stored, so a crash repeats work and never skips it; a repeated crossing finds its incident by
+id or by overlap and changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+import orjson
+
+from pipeline.crossings import EVERYTHING, Crossings, Moved, Opened, Risen, StoryEvent, digests
+from pipeline.detector import DetectorConfig
+from pipeline.errors import NotFoundError
+from pipeline.incidents import Alarm, build, incident_id
+from pipeline.lifecycle import enter, overlaps
+from pipeline.notify import Subscription, messages
+from pipeline.ports import Store
+from pipeline.records import BIN, DAY, HOUR, MINUTE, Bin, Incident
+from pipeline.trends import floor_to
+
+LOOKBACK = 120 * DAY  # of bins that a fresh start walks over; the detector forgets half in 28 days
+HISTORICAL = 3 * HOUR  # news that is older than this when it arrives is history
+FUTURE = 2 * MINUTE  # live posts are clamped to arrival; a file's stamp further ahead must not close windows
+FOLLOW = DAY  # how long a stream that fell silent is followed
+DAYS, HOURS = 28, 4  # saved states: the last days, and the last hours for late posts
+REACHED = "watch:reached"
+SLOTS = tuple(f"watch:day:{i}" for i in range(DAYS)) + tuple(f"watch:hour:{i}" for i in range(HOURS))
+SHORT = 6 * HOUR  # bins of less than this are summed from the documents; more of them are read from the stored bins
+NOTHING = 2**62
+MOST_INCIDENTS = 1_000
+TELL_CLOSED = False  # one message per story
+
+
+@dataclass(frozen=True, slots=True)
+class WatchConfig:
+    """When bins close, and the detector's constants. Times in ms."""
+
+    lateness: int = 10 * MINUTE
+    idle: int = MINUTE
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+
+
+class Watch:
+    """Follows one store. A passive object: whoever calls `tick` owns the thread and the clock."""
+
+    def __init__(
+        self, store: Store, subscriptions: Sequence[Subscription] = (), config: WatchConfig | None = None, link: str | None = None
+    ) -> None:
+        self._store = store
+        self._subscriptions = tuple(subscriptions)
+        self.config = config or WatchConfig()
+        self._link = link
+        self._walk: Crossings | None = None
+        self._topics: set[str] = set()
+        self._slots: dict[str, int] = {}  # saved state → the bin it stands at
+        self._dirty = NOTHING  # the first bin that changed since it was walked
+        self._rewound = False
+        self._watermark = 0
+        self._ids: dict[tuple[str, int, str], str] = {}
+
+    @property
+    def watermark(self) -> int:
+        """Event time (ms) before which bins are closed; 0 before the first tick with posts."""
+        return self._watermark
+
+    def tick(self, now: int, *, flush: bool = False) -> list[Incident]:
+        """Take what is new at `now` (ms) and return the incidents that opened or changed. `flush`: all posts are in, close every bin.
+
+        Raises StoreError; a tick that failed may simply be repeated.
+        """
+        changed = self._store.refresh()
+        newest, as_of = self._store.latest()
+        if newest is None or as_of is None:
+            return []
+        self._topics.update(topic for topic, _ in changed)
+        self._dirty = min([self._dirty, *(start for _, start in changed)])
+        self._watermark = max(self._watermark, self._mark(min(newest, now + FUTURE), as_of, now, flush))
+        horizon = floor_to(self._watermark, BIN)
+        walk = self._walk or self._restore(as_of, newest)
+        if self._dirty < walk.position or walk.position < horizon - LOOKBACK:
+            walk = self._rewind(self._dirty, as_of, newest)
+        if walk.position >= horizon:
+            return []
+        return self._advance(walk, horizon, as_of, newest, now)
+
+    def _mark(self, newest: int, as_of: int, now: int, flush: bool) -> int:
+        """Event time before which no more posts are waited for."""
+        if flush:
+            return newest + BIN
+        mark = newest - self.config.lateness
+        if now - as_of >= self.config.idle:
+            mark = max(mark, min(now - self.config.lateness, newest + FOLLOW))
+        return mark
+
+    # ---- walking ----
+
+    def _advance(self, walk: Crossings, horizon: int, as_of: int, newest: int, now: int) -> list[Incident]:
+        self._walk = None  # ahead of what is stored, until all of this is
+        events, states = self._collect(walk, horizon, as_of)
+        if any(isinstance(event, Opened) for event in events):
+            walk, events, states = self._confirmed(walk, horizon, as_of, newest, events, states)
+        reached = self._reached()
+        touched = {incident.id: incident for event in events for incident in self._apply(event, walk, as_of, reached, now)}
+        if self._rewound:
+            touched |= {incident.id: incident for incident in self._close_vanished(walk)}
+        for name, (position, data) in states.items():
+            self._store.save_state(name, data)
+            self._slots[name] = position
+        if walk.position > reached:
+            self._store.save_state(REACHED, str(walk.position).encode())
+        self._walk, self._dirty, self._rewound = walk, NOTHING, False
+        return list(touched.values())
+
+    def _collect(self, walk: Crossings, horizon: int, as_of: int) -> tuple[list[StoryEvent], dict[str, tuple[int, bytes]]]:
+        """Walk to the horizon: what happened, and the states to save once that is stored."""
+        events: list[StoryEvent] = []
+        states: dict[str, tuple[int, bytes]] = {}
+        for _, found in walk.walk(self._bins(walk.position, horizon, as_of), horizon):
+            events += found
+            if name := _slot(walk.position, horizon):
+                states[name] = (walk.position, walk.to_bytes())
+        return events, states
+
+    def _confirmed(
+        self, walk: Crossings, horizon: int, as_of: int, newest: int, events: list[StoryEvent], states: dict[str, tuple[int, bytes]]
+    ) -> tuple[Crossings, list[StoryEvent], dict[str, tuple[int, bytes]]]:
+        """Before anybody is told: are the bins that were walked those of the store? If not, walk again from the first that differs.
+
+        Another process may have written and read the news, or this one may have stopped between reading them and using them.
+        """
+        first = self._first_difference(walk, as_of)
+        if first is None:
+            return walk, events, states
+        again = self._rewind(first, as_of, newest)
+        return again, *self._collect(again, horizon, as_of)
+
+    def _first_difference(self, walk: Crossings, as_of: int) -> int | None:
+        """Start of the first day whose bins are not those that were walked; expired days are not looked at."""
+        stored = self._bins(walk.begin, walk.position, as_of)
+        expired = stored[0].start // DAY if stored and stored[0].start > walk.begin else -1
+        found = digests(stored)
+        days = sorted(day for day in walk.digests.keys() | found.keys() if day > expired)
+        return next((day * DAY for day in days if walk.digests.get(day) != found.get(day)), None)
+
+    def _bins(self, since: int, until: int, as_of: int) -> list[Bin]:
+        """Bins of all topics from documents with ingested_at <= as_of; a long stretch from the stored bins if they are just those."""
+        if until - since > SHORT:
+            found = self._store.bins(sorted(self._topics), since, until)
+            if self._store.latest()[1] == as_of:
+                return found
+        return self._store.bins(sorted(self._topics), since, until, as_of)
+
+    # ---- saved states ----
+
+    def _restore(self, as_of: int, newest: int) -> Crossings:
+        """The newest saved state that is not ahead of what was reached and agrees with the stored bins; else a fresh start."""
+        self._topics.update(summary.topic for summary in self._store.topics())
+        reached, self._rewound = self._reached(), True
+        found = [walk for name in SLOTS if (walk := self._load(name)) is not None and walk.position <= reached]
+        if not found:
+            return self._fresh(as_of, newest)
+        walk = max(found, key=lambda walk: walk.position)
+        first = self._first_difference(walk, as_of)
+        return walk if first is None else self._rewind(first, as_of, newest)
+
+    def _rewind(self, to: int, as_of: int, newest: int) -> Crossings:
+        """The newest saved state at or before a bin; a fresh start if there is none, or posts came that are older than the first bin."""
+        self._rewound = True
+        names = sorted((name for name, position in self._slots.items() if position <= to), key=lambda name: -self._slots[name])
+        for name in names:
+            walk = self._load(name)
+            if walk is not None and walk.position <= to and walk.position >= floor_to(newest, BIN) - LOOKBACK:
+                return walk
+        return self._fresh(as_of, newest)
+
+    def _load(self, name: str) -> Crossings | None:
+        data = self._store.state(name)
+        try:
+            walk = Crossings.from_bytes(data) if data else None
+        except ValueError:
+            walk = None
+        if walk is None or walk.detector.config != self.config.detector:
+            self._slots.pop(name, None)
+            return None
+        self._slots[name] = walk.position
+        return walk
+
+    def _fresh(self, as_of: int, newest: int) -> Crossings:
+        bins = self._bins(floor_to(newest - LOOKBACK, DAY), newest + BIN, as_of)
+        self._slots.clear()
+        return Crossings(bins[0].start if bins else floor_to(newest, BIN), self.config.detector)
+
+    def _reached(self) -> int:
+        saved = self._store.state(REACHED)
+        return int(saved) if saved else 0
+
+    # ---- incidents ----
+
+    def _apply(self, event: StoryEvent, walk: Crossings, as_of: int, reached: int, now: int) -> list[Incident]:
+        if isinstance(event, Opened):
+            return self._open(event.alarm, walk, as_of, reached, now)
+        incident = self._incident(event.topic, event.onset, event.rule)
+        if incident is None or event.at <= incident.timeline[-1][1]:
+            return []
+        if isinstance(event, Risen):
+            return self._escalate(incident, event, now)
+        return self._move(incident, event, now)
+
+    def _open(self, alarm: Alarm, walk: Crossings, as_of: int, reached: int, now: int) -> list[Incident]:
+        """Store a new incident with its messages; a story that is known goes on under its id."""
+        known = self._incident(alarm.topic, alarm.onset, alarm.rule, alarm.fired)
+        if known is not None:
+            self._ids[alarm.topic, alarm.onset, alarm.rule] = known.id
+            return []
+        late = alarm.fired < reached
+        historical = not late and self._is_history(alarm, as_of, now)
+        incident = build(self._store, alarm, as_of, self._remember(walk), late=late, historical=historical)
+        self._store.save(incident, messages(incident, "opened", self._subscriptions, now, self._link))
+        return [incident]
+
+    def _is_history(self, alarm: Alarm, as_of: int, now: int) -> bool:
+        """Was the crossing over for three hours, or had its first posts happened three hours before they arrived?"""
+        if now - (alarm.fired + BIN) > HISTORICAL:
+            return True
+        topics = alarm.topics or (alarm.topic,)
+        first = [
+            item
+            for topic in topics
+            for item in self._store.posts(topic, alarm.onset, alarm.fired + BIN, 1, as_of=as_of, newest_first=False)
+        ]
+        return bool(first) and min(item.ingested_at - item.post.created_at for item in first) > HISTORICAL
+
+    def _escalate(self, incident: Incident, event: Risen, now: int) -> list[Incident]:
+        """Tone and volume: told to those who didn't want to hear of the tone alone."""
+        if incident.severity != "tone":
+            return []
+        raised = replace(incident, severity="incident", timeline=(*incident.timeline, ("escalated", event.at)))
+        news = [s for s in self._subscriptions if s.wants(raised) and not s.wants(incident)]
+        self._store.save(raised, messages(raised, "escalated", news, now, self._link))
+        return [raised]
+
+    def _move(self, incident: Incident, event: Moved, now: int) -> list[Incident]:
+        moved = enter(incident, event.state, event.at)
+        if moved is incident:
+            return []
+        told = messages(moved, "closed", self._subscriptions, now, self._link) if TELL_CLOSED and event.state == "closed" else []
+        self._store.save(moved, told)
+        return [moved]
+
+    def _close_vanished(self, walk: Crossings) -> list[Incident]:
+        """Late posts may have explained a story away: what is open in the store and not in the walk is closed."""
+        kept = {self._ids.get((s.topic, s.onset, s.rule)) or incident_id(s.topic, s.onset, s.rule) for s in walk.open.values()}
+        closed = []
+        for incident in self._store.incidents(open_only=True, limit=MOST_INCIDENTS):
+            if incident.id not in kept and incident.topic in {*self._topics, EVERYTHING}:
+                ended = enter(incident, "closed", max(walk.position, incident.timeline[-1][1]))
+                self._store.save(ended)
+                closed.append(ended)
+        return closed
+
+    def _incident(self, topic: str, onset: int, rule: str, fired: int | None = None) -> Incident | None:
+        """The stored incident of a story: by its id, else one of the topic that overlaps with it and isn't about volume alone."""
+        name = self._ids.get((topic, onset, rule)) or incident_id(topic, onset, rule)
+        try:
+            found = self._store.incident(name)
+        except NotFoundError:
+            found = None
+        if found is not None and found.id == name:
+            return found
+        end = onset if fired is None else fired
+        for incident in self._store.incidents(topic, limit=MOST_INCIDENTS):
+            if overlaps(incident, onset, end) and (incident.rule != "volume" or rule == "volume"):
+                return incident
+        return None
+
+    def _remember(self, walk: Crossings) -> str:
+        """Keep the configuration and first bin of the walk under their hash, so that verify can walk the same way."""
+        rules = orjson.dumps({"begin": walk.begin, "config": asdict(walk.detector.config)}, option=orjson.OPT_SORT_KEYS)
+        name = hashlib.blake2b(rules, digest_size=8).hexdigest()
+        self._store.save_state(f"detector:{name}", rules)
+        return name
+
+
+def _slot(position: int, horizon: int) -> str | None:
+    """Where the state at this position is saved: each midnight of the last four weeks, each hour of the last four."""
+    if position % DAY == 0 and position > horizon - DAYS * DAY:
+        return f"watch:day:{position // DAY % DAYS}"
+    if position % HOUR == 0 and position > horizon - HOURS * HOUR:
+        return f"watch:hour:{position // HOUR % HOURS}"
+    return None
