@@ -1,0 +1,198 @@
+"""The JSON shapes of the API, for its documentation and as a check on every answer. The values come from `records.to_json`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Moment = str  # RFC 3339 in UTC, e.g. 2026-11-01T00:00:00.000Z
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Problem(_Shape):
+    """Why there is no answer."""
+
+    detail: str
+
+
+class Topic(_Shape):
+    """Everything stored of a topic, and what is open now."""
+
+    topic: str
+    posts: int
+    first: Moment | None
+    last: Moment | None
+    negative: float | None = Field(description="share of negative posts, 0..1: the mean calibrated probability")
+    low: float | None = Field(description="lower end of its 95 % interval")
+    high: float | None = Field(description="upper end of its 95 % interval")
+    open_incidents: int
+
+
+class TrendPoint(_Shape):
+    """One bucket of a chart; figures are null where nothing was scored."""
+
+    topic: str
+    start: Moment
+    volume: float = Field(description="posts, scored or not")
+    n: float = Field(description="scored posts")
+    negative: float | None
+    low: float | None
+    high: float | None
+    intensity: float | None
+    valence: float | None
+    arousal: float | None
+    emotions: dict[str, float] = Field(description="mean probability per emotion; empty where n = 0")
+
+
+class Difference(_Shape):
+    """Share of topic a minus share of topic b."""
+
+    a: str
+    b: str
+    difference: float | None
+    low: float | None
+    high: float | None
+
+
+class Comparison(_Shape):
+    """Topics side by side over one stretch of time."""
+
+    since: Moment | None
+    until: Moment | None
+    topics: list[TrendPoint]
+    differences: list[Difference]
+
+
+class Post(_Shape):
+    """A stored post with its score; the score's fields are null in a language that the model doesn't cover."""
+
+    platform: str
+    post_id: str
+    created_at: Moment
+    text: str
+    event: str
+    kind: str
+    lang: str | None
+    author: str | None = Field(description="a keyed hash, never a name")
+    parent_id: str | None
+    root_id: str | None
+    url: str | None
+    rating: float | None
+    reach: int | None
+    source: str | None
+    dated: bool
+    topics: list[str]
+    emotions: dict[str, float] | None
+    labels: list[str] | None
+    p_negative: float | None
+    p_neutral: float | None
+    p_positive: float | None
+    sentiment: str | None
+    valence: float | None
+    arousal: float | None
+    intensity: float | None
+    intensities: dict[str, float] | None
+    model: str | None
+    scored_at: Moment
+    ingested_at: Moment
+    weight: float
+
+
+class Driver(_Shape):
+    """One part of the excess of negative posts."""
+
+    kind: str
+    name: str
+    share: float
+    n: int
+
+
+class Evidence(_Shape):
+    """A post that stands for the excess, quoted from the store as it is now; an erased one is gone from the list."""
+
+    id: str
+    text: str
+    platform: str
+    created_at: Moment
+    url: str | None
+    p_negative: float
+    changed: bool = Field(description="edited since the incident was sent")
+
+
+class Step(_Shape):
+    """A state of an incident and since when."""
+
+    state: str
+    at: Moment
+
+
+class Incident(_Shape):
+    """One story about one topic; figures are as they were at `as_of`."""
+
+    id: str
+    topic: str
+    rule: str
+    severity: str
+    state: str
+    onset: Moment
+    fired: Moment | None
+    closed: Moment | None
+    as_of: Moment
+    model: str | None
+    detector: str
+    start: Moment
+    end: Moment
+    n: float
+    n_raw: int
+    share: float
+    low: float
+    high: float
+    expected: float
+    expected_low: float
+    expected_high: float
+    expected_n: float
+    volume_ratio: float
+    intensity: float | None
+    emotions: dict[str, float]
+    emotions_before: dict[str, float]
+    drivers: list[Driver]
+    evidence: list[Evidence]
+    sentence: str
+    coordinated: bool
+    historical: bool
+    late: bool
+    timeline: list[Step]
+
+
+class Figure(_Shape):
+    """One figure or quote of an incident: as it was sent, and as the documents give it now."""
+
+    name: str
+    sent: str
+    now: str
+    result: Literal["equal", "changed", "wrong"]
+    why: str
+
+
+class Verification(_Shape):
+    """Every figure of an incident recomputed from the documents."""
+
+    incident: str
+    result: Literal["equal", "changed", "wrong"]
+    figures: list[Figure]
+
+
+class Status(_Shape):
+    """What the service is doing. `service` holds what the running process says of itself."""
+
+    version: str
+    now: Moment
+    posts: int
+    newest: Moment | None
+    topics: int
+    open_incidents: int
+    service: dict[str, object]

@@ -1,0 +1,196 @@
+"""What each page shows, read from the store: plain records in, plain records out, nothing of HTTP or HTML."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from dashboards.charts import Mark
+from dashboards.windows import Window, window, within
+from pipeline.errors import NotFoundError
+from pipeline.ports import IncidentStore, TrendReader
+from pipeline.records import DAY, HOUR, MINUTE, Driver, Evidence, Incident, ScoredPost, TopicSummary, TrendPoint
+from pipeline.shares import total
+from pipeline.trends import floor_to
+
+OPEN_STATES = frozenset({"open", "growing", "peak", "quiet"})
+DRIVER_KINDS = {
+    "term": "Words", "cluster": "Near-identical texts", "parent": "Replies to one post", "author": "Authors",
+    "platform": "Platforms", "language": "Languages",
+}  # fmt: skip
+MOST_DOTS = 200
+MOST_TOPICS = 60  # on the overview; the others are in the search and the API
+
+
+class Reader(TrendReader, IncidentStore, Protocol):
+    """What the pages need of a store."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicView:
+    """One topic over one window."""
+
+    summary: TopicSummary
+    window: Window
+    points: Sequence[TrendPoint]
+    now: TrendPoint  # the whole window
+    before: TrendPoint  # the equally long stretch before it
+    incidents: Sequence[Incident]  # newest onset first
+
+    @property
+    def open(self) -> list[Incident]:
+        """Incidents that are going on."""
+        return [incident for incident in self.incidents if is_open(incident)]
+
+    @property
+    def change(self) -> float | None:
+        """Share now minus share before."""
+        if self.now.negative is None or self.before.negative is None:
+            return None
+        return self.now.negative - self.before.negative
+
+    @property
+    def marks(self) -> list[Mark]:
+        """Where incidents began."""
+        return [Mark(incident.onset, incident.severity in ("incident", "tone")) for incident in self.incidents]
+
+    @property
+    def feelings(self) -> list[tuple[str, float, float | None]]:
+        """(emotion, mean probability now, before), strongest first, without neutral."""
+        ranked = sorted(self.now.emotions.items(), key=lambda pair: (-pair[1], pair[0]))
+        return [(name, share, self.before.emotions.get(name)) for name, share in ranked if name != "neutral"]
+
+    @property
+    def most_felt(self) -> float:
+        """The scale of the emotion bars."""
+        return max((max(share, before or 0.0) for _, share, before in self.feelings), default=1.0)
+
+    @property
+    def chart(self) -> dict[str, Any]:
+        """The trend chart's data: empty buckets are null, so that a line has a gap there."""
+        at = {point.start: point for point in self.points}
+        found = [at.get(start) for start in self.window.starts]
+        columns = {
+            name: [None if point is None else getattr(point, name) for point in found] for name in ("negative", "low", "high", "volume")
+        }
+        marks = [{"at": mark.at, "alert": mark.alert} for mark in self.marks if self.window.start <= mark.at < self.window.end]
+        return {"start": [*self.window.starts], "every": self.window.every, "marks": marks, **columns}
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All topics, and the newest incidents."""
+
+    topics: Sequence[TopicView]
+    hidden: int  # topics beyond MOST_TOPICS
+    feed: Sequence[Incident]
+
+    @property
+    def all_points(self) -> list[TrendPoint]:
+        """Every topic's buckets, for one common scale."""
+        return [point for topic in self.topics for point in topic.points]
+
+    @property
+    def turned(self) -> list[TopicView]:
+        """Topics with an open incident."""
+        return [topic for topic in self.topics if topic.open]
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentView:
+    """One incident with its surroundings and its evidence as the store has it now."""
+
+    incident: Incident
+    window: Window
+    points: Sequence[TrendPoint]
+    drivers: Mapping[str, Sequence[Driver]]  # by kind, largest share first, the rest last
+    evidence: Sequence[tuple[Evidence, ScoredPost | None]]  # None: the post is no longer in the store
+
+    @property
+    def marks(self) -> list[Mark]:
+        """Where it began."""
+        return [Mark(self.incident.onset, alert=True)]
+
+    @property
+    def terms(self) -> str:
+        """The words that carry the rise, to be marked in the quotes."""
+        return " ".join(driver.name for driver in self.drivers.get("term", ()) if driver.name != "other")
+
+    @property
+    def most_felt(self) -> float:
+        """The scale of the emotion bars."""
+        return max((*self.incident.emotions.values(), *self.incident.emotions_before.values()), default=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class MoodMap:
+    """Newest posts by valence and arousal, and the share of them in each quarter."""
+
+    dots: Sequence[tuple[float, float, bool]]  # valence, arousal, negative
+    quarters: Mapping[str, float]
+
+
+def is_open(incident: Incident) -> bool:
+    """Whether the story goes on. Volume-only annotations are never called open: nothing turned negative."""
+    return incident.state in OPEN_STATES and incident.severity != "annotation" and not incident.historical
+
+
+def overview(store: Reader, now: int) -> Overview:
+    """The last 24 hours of every topic; those with an open incident first, then by number of posts."""
+    summaries = store.topics()
+    found = store.incidents(limit=200)
+    shown = sorted(summaries, key=lambda topic: (-topic.open_incidents, -topic.posts, topic.topic))[:MOST_TOPICS]
+    views = [_topic(store, summary, "24h", now, [one for one in found if one.topic == summary.topic]) for summary in shown]
+    views.sort(key=lambda view: (not view.open, -view.now.volume, view.summary.topic))
+    return Overview(views, len(summaries) - len(shown), found[:8])
+
+
+def topic(store: Reader, name: str, range_name: str, now: int) -> TopicView:
+    """One topic over a range. NotFoundError names the nearest topic."""
+    summaries = {summary.topic: summary for summary in store.topics()}
+    if name not in summaries:
+        raise NotFoundError.of("topic", name, summaries)
+    return _topic(store, summaries[name], range_name, now, store.incidents(topic=name, limit=100))
+
+
+def mood_map(store: Reader, view: TopicView) -> MoodMap:
+    """The newest scored posts of the window, at most MOST_DOTS."""
+    posts = store.posts(view.summary.topic, view.window.start, view.window.end, MOST_DOTS)
+    dots = [(item.score.valence, item.score.arousal, item.score.sentiment == "negative") for item in posts if item.score]
+    names = {(False, True): "upset", (True, True): "excited", (False, False): "low", (True, False): "content"}
+    found = Counter(names[valence >= 0, arousal >= 0.5] for valence, arousal, _ in dots)
+    return MoodMap(dots, {name: found[name] / len(dots) if dots else 0.0 for name in names.values()})
+
+
+def incident(store: Reader, incident_id: str, now: int) -> IncidentView:
+    """One incident. NotFoundError if there is none, or if the id fits several."""
+    found = store.incident(incident_id)
+    frame = _frame(found, now)
+    points = [] if found.topic == "*" else store.trend(found.topic, frame.every, frame.start, frame.end)
+    posts = store.get([quote.id for quote in found.evidence])
+    return IncidentView(found, frame, points, _by_kind(found.drivers), [(quote, posts.get(quote.id)) for quote in found.evidence])
+
+
+def _topic(store: Reader, summary: TopicSummary, range_name: str, now: int, incidents: Sequence[Incident]) -> TopicView:
+    frame = window(range_name, now, summary.last)
+    points = store.trend(summary.topic, frame.every, frame.before, frame.end)
+    shown = within(points, frame.start, frame.end)
+    before = total(summary.topic, frame.before, within(points, frame.before, frame.start))
+    return TopicView(summary, frame, shown, total(summary.topic, frame.start, shown), before, incidents)
+
+
+def _by_kind(drivers: Sequence[Driver]) -> dict[str, Sequence[Driver]]:
+    """Drivers in their order, kinds in the order of DRIVER_KINDS."""
+    kinds = [*DRIVER_KINDS, *sorted({driver.kind for driver in drivers} - set(DRIVER_KINDS))]
+    grouped = {kind: [one for one in drivers if one.kind == kind] for kind in kinds}
+    return {kind: rows for kind, rows in grouped.items() if rows}
+
+
+def _frame(incident: Incident, now: int) -> Window:
+    """From six hours before the onset to two hours after the end of the figures, in buckets of 10 minutes."""
+    every = 10 * MINUTE
+    start = floor_to(incident.onset - 6 * HOUR, every)
+    last = min(max(incident.end, incident.closed or 0) + 2 * HOUR, max(now, incident.end), start + 2 * DAY)
+    return Window("incident", start, floor_to(last, every) + every, every, live=is_open(incident))
