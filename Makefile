@@ -5,7 +5,7 @@ STRICT ?=
 PYTEST_FLAGS := $(if $(STRICT),--strict-skips)
 FAST := tests/pipeline tests/producers tests/models tests/consumers tests/dashboards tests/docs
 
-.PHONY: help demo install check lint types imports test unit contract flow browser live stack stack-stop bench screenshots lock clean
+.PHONY: help demo install check lint types imports test unit contract flow browser live stack stack-stop bench screenshots lock tree clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ screenshots: .venv/.all ## make the pictures in docs/images again
 
 lock: .venv/.build ## resolve the pinned lists again
 	@sh tools/lock.sh
+
+tree: ## write the tree at the end of the README again
+	@python3 tools/tree.py
 
 clean: ## remove the virtual environment and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
