@@ -133,6 +133,9 @@ class IncidentStore(Protocol):
     def failed(self, message_id: str, error: str, retry_at: int) -> None:
         """Try again at `retry_at`."""
 
+    def attempts(self, message_id: str) -> int:
+        """How often a message has failed."""
+
     def state(self, name: str) -> bytes | None:
         """A saved state, e.g. the detector's."""
 

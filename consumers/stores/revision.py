@@ -20,7 +20,7 @@ class Document:
 
 def first_version(item: ScoredPost, arrived: int) -> Document:
     """A document for a post that isn't stored yet; `arrived` is its place in the order of writes."""
-    return Document(replace(item, ingested_at=arrived), _edit_time(item))
+    return Document(item if item.ingested_at == arrived else replace(item, ingested_at=arrived), _edit_time(item))
 
 
 def next_version(stored: Document, new: ScoredPost) -> tuple[Outcome, Document] | None:

@@ -13,7 +13,7 @@ from consumers.stores.sqlite_schema import migrate
 from pipeline.errors import StoreBlocked, StoreBusy, StoreError
 
 BUSY_MS = 5_000  # how long a statement waits for another process that writes
-CHECKPOINT_PAGES = 8_000  # 32 MB of log between checkpoints: random inserts share their page writes (bench in docs/performance.md)
+CHECKPOINT_PAGES = 32_000  # 128 MB of log between checkpoints, so that inserts into the index of identities share page writes
 WRITER_CACHE_KIB = 65_536
 READER_CACHE_KIB = 16_384
 SPARE_READERS = 4

@@ -28,6 +28,7 @@ INSERT_POST = f"INSERT INTO posts ({', '.join(POST_COLUMNS)}) VALUES ({', '.join
 # Columns by name, with the table's alias p: SELECT_POST + " FROM … posts p …".
 SELECT_POST = "SELECT " + ", ".join(f"p.{name}" for name in POST_COLUMNS)
 
+WEIGHT, P_NEGATIVE = POST_COLUMNS.index("weight"), POST_COLUMNS.index("p_negative")
 _FIRST_SCORE = len(POST_COLUMNS) - len(SCORE_COLUMNS)
 
 
@@ -51,7 +52,7 @@ def _plain_columns(key: int, document: Document) -> Row:
     item = document.item
     post, score = item.post, item.score
     return (
-        key, post.id, post.platform, post.post_id, post.created_at, post.text, post.event, post.kind, post.lang, post.author,
+        key, post.id, post.platform, post.created_at, post.text, post.event, post.kind, post.lang, post.author,
         post.parent_id, post.root_id, post.url, post.rating, post.reach, post.source, post.dated, _packed(post.topics),
         _packed(item.topics), _packed(score.labels) if score else None, score.sentiment if score else None,
         score.model if score else None, item.scored_at, item.ingested_at, document.revised_at, fixed(item.weight),
@@ -72,11 +73,11 @@ def _score_columns(scores: Sequence[Score | None]) -> list[Row]:
 def document_of(row: Row) -> Document:
     """The inverse of `rows_of` for one row in the order of POST_COLUMNS."""
     (
-        _, _, platform, post_id, created_at, text, event, kind, lang, author, parent_id, root_id, url, rating, reach, source,
+        _, post_id, platform, created_at, text, event, kind, lang, author, parent_id, root_id, url, rating, reach, source,
         dated, assigned, topics, labels, sentiment, model, scored_at, ingested_at, revised_at, weight,
     ) = row[:_FIRST_SCORE]  # fmt: skip
     post = Post(
-        platform, post_id, created_at, text, event, kind, lang, author, parent_id, root_id, url, rating, reach, source,
+        platform, post_id[len(platform) + 1 :], created_at, text, event, kind, lang, author, parent_id, root_id, url, rating, reach, source,
         bool(dated), _unpacked(assigned),
     )  # fmt: skip
     score = None if model is None else _score(row, _unpacked(labels), sentiment, model)

@@ -20,7 +20,7 @@ EMOTION_COLUMNS = tuple(f"e_{name}" for name in EMOTIONS)
 INTENSITY_COLUMNS = tuple(f"i_{name}" for name in INTENSITIES)
 SCORE_COLUMNS = ("p_negative", "p_neutral", "p_positive", "valence", "arousal", "intensity", *EMOTION_COLUMNS, *INTENSITY_COLUMNS)
 POST_COLUMNS = (
-    "key", "id", "platform", "post_id", "created_at", "text", "event", "kind", "lang", "author", "parent_id", "root_id",
+    "key", "id", "platform", "created_at", "text", "event", "kind", "lang", "author", "parent_id", "root_id",
     "url", "rating", "reach", "source", "dated", "assigned", "topics", "labels", "sentiment", "model", "scored_at",
     "ingested_at", "revised_at", "weight", *SCORE_COLUMNS,
 )  # fmt: skip
@@ -44,8 +44,7 @@ def create(connection: sqlite3.Connection) -> None:
 def _document_tables() -> tuple[str, ...]:
     return (
         f"""CREATE TABLE posts (
-            key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, platform TEXT NOT NULL, post_id TEXT NOT NULL,
-            created_at INTEGER NOT NULL, text TEXT NOT NULL, event TEXT NOT NULL, kind TEXT NOT NULL, lang TEXT, author TEXT,
+            key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, platform TEXT NOT NULL, created_at INTEGER NOT NULL, text TEXT NOT NULL, event TEXT NOT NULL, kind TEXT NOT NULL, lang TEXT, author TEXT,
             parent_id TEXT, root_id TEXT, url TEXT, rating REAL, reach INTEGER, source TEXT, dated INTEGER NOT NULL,
             assigned TEXT NOT NULL, topics TEXT NOT NULL, labels TEXT, sentiment TEXT, model TEXT, scored_at INTEGER NOT NULL,
             ingested_at INTEGER NOT NULL, revised_at INTEGER NOT NULL, weight INTEGER NOT NULL, {_integers(SCORE_COLUMNS)})""",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from operator import itemgetter
 from sqlite3 import Connection
 
@@ -14,13 +13,26 @@ import orjson
 from consumers.stores import sqlite_search
 from consumers.stores.revision import Document, first_version, next_version
 from consumers.stores.sqlite_meta import advance, get_meta, set_meta, topic_numbers
-from consumers.stores.sqlite_rows import INSERT_POST, LAST_TIME, SELECT_POST, TIE_BITS, document_of, first_key, identity_hash, rows_of
+from consumers.stores.sqlite_rows import (
+    INSERT_POST,
+    LAST_TIME,
+    P_NEGATIVE,
+    SELECT_POST,
+    TIE_BITS,
+    WEIGHT,
+    Row,
+    document_of,
+    first_key,
+    identity_hash,
+    rows_of,
+)
 from pipeline.ports import Written
 from pipeline.records import BIN, MINUTE, ScoredPost
-from pipeline.trends import author_key, fixed, floor_to, text_key
+from pipeline.trends import author_key, floor_to, text_key
 
 NO_TOPIC = 0  # where posts without a topic are listed; real topics count from 1
 Keyed = tuple[int, Document]
+Placed = tuple[int, Document, list[int]]  # key, document, the numbers of its topics
 
 
 @dataclass
@@ -129,7 +141,7 @@ def _settle(connection: Connection, batch: Batch) -> None:
     new = [document for document in batch.current.values() if document]
     numbers = topic_numbers(connection, [t for document in [*new, *(d for _, d in old)] for t in document.item.topics])
     remove(connection, old, numbers)
-    _insert(connection, _with_keys(connection, new, dict(batch.stored)), numbers)
+    _insert(connection, _place(_with_keys(connection, new, batch.stored), numbers))
     connection.executemany("INSERT INTO tombstones VALUES (?, ?)", batch.tombs.items())
     if batch.current:
         arrivals = [document.item.ingested_at for document in new]
@@ -150,7 +162,7 @@ def _record(connection: Connection, batch: Batch, at: int, numbers: dict[str, in
 
 
 def _with_keys(connection: Connection, documents: Iterable[Document], stored: Mapping[str, Keyed]) -> list[Keyed]:
-    """The documents to insert, by ascending key. One whose time is as before keeps its key."""
+    """The documents to insert with their keys. One whose time is as before keeps its key."""
     keyed: list[Keyed] = []
     keyless: list[Document] = []
     for document in documents:
@@ -159,32 +171,26 @@ def _with_keys(connection: Connection, documents: Iterable[Document], stored: Ma
             keyed.append((found[0], document))
         else:
             keyless.append(document)
-    keyed += _new_keys(connection, keyless, {key for key, _ in keyed})
-    return sorted(keyed, key=itemgetter(0))
+    return keyed + _new_keys(connection, keyless, {key for key, _ in keyed})
 
 
-def _new_keys(connection: Connection, documents: list[Document], taken: set[int]) -> Iterator[Keyed]:
+def _new_keys(connection: Connection, documents: list[Document], taken: set[int]) -> list[Keyed]:
     """The next free key of each document's millisecond."""
-    documents.sort(key=_created_at)
-    used = dict(
-        connection.execute(
-            "SELECT value, (SELECT MAX(key) FROM posts WHERE key >= value << ?1 AND key < (value + 1) << ?1) FROM json_each(?2)",
-            (TIE_BITS, _json(sorted(set(map(_created_at, documents))))),
-        )
-    )
-    for moment, group in groupby(documents, key=_created_at):
-        key = first_key(moment) - 1 if used[moment] is None else used[moment]
-        for document in group:
+    times = {document.item.post.created_at for document in documents}
+    query = "SELECT value, (SELECT MAX(key) FROM posts WHERE key >= value << ?1 AND key < (value + 1) << ?1) FROM json_each(?2)"
+    used = dict(connection.execute(query, (TIE_BITS, _json(sorted(times)))))
+    keyed: list[Keyed] = []
+    for document in documents:
+        moment = document.item.post.created_at
+        last = used[moment]
+        key = first_key(moment) if last is None else last + 1
+        while key in taken:
             key += 1
-            while key in taken:
-                key += 1
-            if key == first_key(moment + 1):
-                key = _after_a_full_millisecond(connection, moment)
-            yield key, document
-
-
-def _created_at(document: Document) -> int:
-    return document.item.post.created_at
+        if key == first_key(moment + 1):
+            key = _after_a_full_millisecond(connection, moment)
+        used[moment] = key
+        keyed.append((key, document))
+    return keyed
 
 
 def _after_a_full_millisecond(connection: Connection, moment: int) -> int:
@@ -193,54 +199,53 @@ def _after_a_full_millisecond(connection: Connection, moment: int) -> int:
     return int(last) + 1
 
 
-def _insert(connection: Connection, keyed: list[Keyed], numbers: Mapping[str, int]) -> None:
-    connection.executemany(INSERT_POST, rows_of(keyed))
-    connection.executemany("INSERT INTO topic_posts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _topic_rows(keyed, numbers))
-    sqlite_search.add(connection, _search_rows(keyed, numbers))
-    _mark_dirty(connection, keyed, numbers)
+def _place(keyed: Iterable[Keyed], numbers: Mapping[str, int]) -> list[Placed]:
+    """By ascending key, which is quickest for every table."""
+    ordered = sorted(keyed, key=itemgetter(0))
+    return [(key, document, [numbers[name] for name in document.item.topics] or [NO_TOPIC]) for key, document in ordered]
 
 
-def remove(connection: Connection, keyed: Sequence[Keyed], numbers: Mapping[str, int]) -> None:
+def _insert(connection: Connection, placed: list[Placed]) -> None:
+    rows = rows_of([(key, document) for key, document, _ in placed])
+    connection.executemany(INSERT_POST, rows)
+    connection.executemany("INSERT INTO topic_posts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _topic_rows(placed, rows))
+    sqlite_search.add(connection, [(key, document.item.post.text, topics) for key, document, topics in placed])
+    _mark_dirty(connection, placed)
+
+
+def _topic_rows(placed: list[Placed], rows: list[Row]) -> list[Row]:
+    found: list[Row] = []
+    for (key, document, topics), row in zip(placed, rows, strict=True):
+        item, post = document.item, document.item.post
+        tail = (key, row[WEIGHT], row[P_NEGATIVE], item.ingested_at, author_key(post.author), text_key(post.text))
+        found += [(topic, post.dated, *tail) for topic in topics]
+    return sorted(found, key=itemgetter(0, 1, 2))
+
+
+def remove(connection: Connection, keyed: Iterable[Keyed], numbers: Mapping[str, int]) -> None:
     """Take documents out of all tables but the sums, and ask for a purge of their words."""
-    if not keyed:
+    placed = _place(keyed, numbers)
+    if not placed:
         return
-    keyed = sorted(keyed, key=itemgetter(0))
-    sqlite_search.remove(connection, _search_rows(keyed, numbers))
-    in_topics = [(topic, document.item.post.dated, key) for key, document in keyed for topic in _topics_of(document, numbers)]
+    sqlite_search.remove(connection, [(key, document.item.post.text, topics) for key, document, topics in placed])
+    in_topics = [(topic, document.item.post.dated, key) for key, document, topics in placed for topic in topics]
     connection.executemany("DELETE FROM topic_posts WHERE topic = ? AND dated = ? AND post = ?", in_topics)
-    connection.executemany("DELETE FROM posts WHERE key = ?", [(key,) for key, _ in keyed])
-    _mark_dirty(connection, keyed, numbers)
+    connection.executemany("DELETE FROM posts WHERE key = ?", [(key,) for key, _, _ in placed])
+    _mark_dirty(connection, placed)
     set_meta(connection, "purge", sqlite_search.PURGE_DUE)
 
 
-def _topics_of(document: Document, numbers: Mapping[str, int]) -> list[int]:
-    return [numbers[name] for name in document.item.topics] or [NO_TOPIC]
-
-
-def _search_rows(keyed: Sequence[Keyed], numbers: Mapping[str, int]) -> list[tuple[int, str, list[int]]]:
-    return [(key, document.item.post.text, _topics_of(document, numbers)) for key, document in keyed]
-
-
-def _topic_rows(keyed: Sequence[Keyed], numbers: Mapping[str, int]) -> list[tuple[int | None, ...]]:
-    rows: list[tuple[int | None, ...]] = []
-    for key, document in keyed:
-        item, post, score = document.item, document.item.post, document.item.score
-        negative = None if score is None else fixed(score.p_negative)
-        tail = (fixed(item.weight), negative, item.ingested_at, author_key(post.author), text_key(post.text))
-        rows += [(topic, post.dated, key, *tail) for topic in _topics_of(document, numbers)]
-    return sorted(rows)
-
-
-def _mark_dirty(connection: Connection, keyed: Sequence[Keyed], numbers: Mapping[str, int]) -> None:
+def _mark_dirty(connection: Connection, placed: list[Placed]) -> None:
     """Bins before the retention horizon are never made anew: their hours are all that is left of them."""
     horizon = get_meta(connection, "horizon")
-    places = {
-        (numbers[topic], document.item.post.dated, floor_to(key >> TIE_BITS, BIN))
-        for key, document in keyed
+    bins = {
+        (topic, document.item.post.dated, floor_to(key >> TIE_BITS, BIN))
+        for key, document, topics in placed
         if key >> TIE_BITS >= horizon
-        for topic in document.item.topics
+        for topic in topics
+        if topic != NO_TOPIC
     }
-    connection.executemany("INSERT OR IGNORE INTO dirty VALUES (?, ?, ?)", sorted(places))
+    connection.executemany("INSERT OR IGNORE INTO dirty VALUES (?, ?, ?)", sorted(bins))
 
 
 def _json(values: Sequence[object]) -> str:
