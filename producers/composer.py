@@ -63,7 +63,10 @@ class Composer:
         if platform == "shop":
             parts = self._review(tone, body, draws, words)
         elif platform == "forum":
-            second = lines[draws[17] % len(lines)].format_map(_Words(self._banks[quarter], draws[16:])) if draws[18] % 10 < 6 else ""
+            second = ""
+            if draws[18] % 10 < 6:
+                other = (draws[0] + 1 + draws[17] % (len(lines) - 1)) % len(lines)
+                second = lines[other].format_map(_Words(self._banks[quarter], draws[16:]))
             parts = self._forum(tone, body, second, draws, words)
         else:
             parts = self._social(tone, body, draws, words)

@@ -219,7 +219,7 @@ def default_stories(live_from: int) -> tuple[Story, ...]:
     """The demo: in the three weeks before `live_from` a rise, a small spike and a campaign; five minutes after it, the big spike."""
     return (
         Story("rise", "Brineheart", live_from - 9 * DAY - 6 * HOUR, 150, volume=5.0, script=EXPANSION, replies=0.1),
-        Story("spike", "Pennyloop", live_from - 5 * DAY - 8 * HOUR, 90, volume=2.5, odds=5.0, script=DECLINED, replies=0.15),
+        Story("spike", "Pennyloop", live_from - 5 * DAY - 8 * HOUR, 90, volume=3.0, odds=9.0, script=DECLINED, replies=0.15),
         Story("campaign", "Freshmoor", live_from - 3 * DAY - 4 * HOUR, 60, volume=3.5, script=DATA_SALE, replies=0.0),
         Story("spike", "Orbit 5", live_from + 5 * MINUTE, 180, volume=4.0, odds=12.0, script=WIPED),
     )

@@ -32,7 +32,7 @@ class Subject:
 ORBIT: Final = Subject(
     topic=TopicSettings(name="Orbit 5", phrases=("Orbit 5", "Orbit5"), hashtags=("orbit5",), handles=("orbitphones",)),
     names=("the Orbit 5", "my Orbit 5", "Orbit 5", "the new Orbit 5"),
-    places=("on the Orbit 5", "on my Orbit 5", "of the Orbit 5"),
+    places=("on the Orbit 5", "on my Orbit 5", "on Orbit 5", "on the new Orbit 5"),
     features=(
         "the camera", "the screen", "the battery", "the fingerprint reader", "the gallery app", "the keyboard", "the speaker",
         "the night mode", "the charger", "the back cover", "the lock screen", "the share button", "the zoom", "the update",
@@ -128,7 +128,7 @@ NORTHLINE: Final = Subject(
 BRINEHEART: Final = Subject(
     topic=TopicSettings(name="Brineheart", phrases=("Brineheart", "Brine heart"), hashtags=("brineheart",), handles=("playbrineheart",)),
     names=("Brineheart", "Brineheart 2", "the Brineheart campaign"),
-    places=("in Brineheart", "in the Brineheart beta", "of Brineheart"),
+    places=("in Brineheart", "in the Brineheart beta", "in Brineheart 2"),
     features=(
         "the harbour level", "the soundtrack", "the boss fight", "the crafting menu", "the lighthouse quest", "the map", "the co-op mode",
         "the story", "the fishing game", "the save system", "the matchmaking", "the art style", "the ending", "the patch",
@@ -159,7 +159,7 @@ BRINEHEART: Final = Subject(
 FRESHMOOR: Final = Subject(
     topic=TopicSettings(name="Freshmoor", phrases=("Freshmoor", "Fresh moor"), hashtags=("freshmoor",), handles=("freshmoor_market",)),
     names=("Freshmoor", "our Freshmoor", "the Freshmoor on Mill Street", "the Freshmoor delivery"),
-    places=("at Freshmoor", "in our Freshmoor", "from Freshmoor"),
+    places=("at Freshmoor", "in our Freshmoor", "at our Freshmoor"),
     features=(
         "the bakery", "the self-checkout", "the cheese counter", "the delivery slot", "the fruit shelf", "the loyalty card",
         "the car park",
@@ -194,7 +194,7 @@ FRESHMOOR: Final = Subject(
 LUMABREW: Final = Subject(
     topic=TopicSettings(name="Lumabrew", phrases=("Lumabrew", "Luma brew"), hashtags=("lumabrew",), handles=("lumabrew",)),
     names=("the Lumabrew", "my Lumabrew", "this Lumabrew", "Lumabrew"),
-    places=("on the Lumabrew", "of the Lumabrew", "on my Lumabrew"),
+    places=("on the Lumabrew", "on this Lumabrew", "on my Lumabrew"),
     features=(
         "the milk frother", "the water tank", "the grinder", "the timer", "the drip tray", "the steam button", "the little display",
         "the lid", "the espresso mode", "the filter", "the cleaning cycle", "the glass jug", "the power cord",
