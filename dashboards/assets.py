@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import importlib.util
+import re
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +28,14 @@ def plotly_file() -> Path | None:
     found = importlib.util.find_spec("plotly")
     file = Path(found.origin).parent / "package_data" / PLOTLY if found and found.origin else None
     return file if file and file.is_file() else None
+
+
+@cache
+def plotly_places() -> tuple[str, ...]:
+    """Ids of elements that keep plotly.js from adding the style sheet of its maps, which the page's policy would refuse."""
+    if plotly_file() is None:
+        return ()
+    return tuple(found.decode() for found in re.findall(rb'getElementById\("([0-9a-f]{64})"\)', content(PLOTLY)))
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from dashboards.charts import Mark
 from dashboards.windows import Window, window, within
+from pipeline.drivers import OTHER
 from pipeline.errors import NotFoundError
 from pipeline.ports import IncidentStore, TrendReader
 from pipeline.records import DAY, HOUR, MINUTE, Driver, Evidence, Incident, ScoredPost, TopicSummary, TrendPoint
@@ -116,7 +117,9 @@ class IncidentView:
     @property
     def terms(self) -> str:
         """The words that carry the rise, to be marked in the quotes."""
-        return " ".join(driver.name for driver in self.drivers.get("term", ()) if driver.name != "other")
+        named = " ".join(driver.name for driver in self.drivers.get("term", ()) if driver.name != OTHER).split()
+        topic = self.incident.topic.casefold().split()
+        return " ".join(word for word in named if word not in topic)
 
     @property
     def most_felt(self) -> float:
@@ -182,10 +185,10 @@ def _topic(store: Reader, summary: TopicSummary, range_name: str, now: int, inci
 
 
 def _by_kind(drivers: Sequence[Driver]) -> dict[str, Sequence[Driver]]:
-    """Drivers in their order, kinds in the order of DRIVER_KINDS."""
+    """Drivers in their order, kinds in the order of DRIVER_KINDS; a kind that names no part, or one language for all, says nothing."""
     kinds = [*DRIVER_KINDS, *sorted({driver.kind for driver in drivers} - set(DRIVER_KINDS))]
     grouped = {kind: [one for one in drivers if one.kind == kind] for kind in kinds}
-    return {kind: rows for kind, rows in grouped.items() if rows}
+    return {kind: rows for kind, rows in grouped.items() if len(rows) > (kind == "language") and {row.name for row in rows} != {OTHER}}
 
 
 def _frame(incident: Incident, now: int) -> Window:

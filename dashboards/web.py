@@ -87,6 +87,7 @@ class Pages:
             ranges=list(RANGES),
             emotions=EMOTIONS,
             has_plotly=assets.plotly_file() is not None,
+            plotly_places=assets.plotly_places,
         )
 
     def page(self, name: str, http_status: int = 200, **values: object) -> HTMLResponse:

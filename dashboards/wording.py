@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
-from pipeline.records import DAY, HOUR, MINUTE, Score, TrendPoint, from_ms
+from pipeline.records import DAY, HOUR, MINUTE, Incident, Score, TrendPoint, from_ms
 
 THIN = "\u202f"  # narrow no-break space
 NONE = "–"
@@ -113,6 +113,15 @@ def incident_path(incident_id: str) -> str:
 def of_sentiment(score: Score) -> float:
     """The probability of the sentiment that a score names."""
     return {"negative": score.p_negative, "neutral": score.p_neutral, "positive": score.p_positive}[score.sentiment]
+
+
+def headline(incident: Incident) -> str:
+    """What happened, in a few words."""
+    if incident.severity == "pipeline":
+        return "Something is wrong in the pipeline"
+    if incident.severity == "annotation":
+        return f"{incident.topic}: more posts than usual"
+    return f"{incident.topic} turned negative"
 
 
 def trend_in_words(now: TrendPoint, change: float | None) -> str:

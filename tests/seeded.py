@@ -19,7 +19,7 @@ TOPIC = "Orbit 5"
 _LEVELS = {"negative": (0.84, -0.55, 0.62), "positive": (0.05, 0.6, 0.5), "neither": (0.16, 0.03, 0.33)}  # p_negative, valence, arousal
 
 
-def seeded_store(path: Path, *, days: float = 2, rate: float = 3.0, seed: int = 7) -> SqliteStore:
+def seeded_store(path: Path, *, days: float = 2, rate: float = 6.0, seed: int = 7) -> SqliteStore:
     """A store with all topics of the generator, one spike on `TOPIC`, and two incidents: the open one and a closed one."""
     story = Story("spike", TOPIC, BROKE, 180, volume=3.2, odds=7.0, script=WIPED)
     earlier = Story("rise", "Lumabrew", NOW - 9 * HOUR, 90, volume=4.0)
@@ -67,7 +67,7 @@ def score_of(text: str, emotion: str, tone: str) -> Score:
 
 def spike(store: SqliteStore) -> Incident:
     """The open incident on `TOPIC`, built from the stored posts as the service would."""
-    alarm = Alarm(TOPIC, "share+volume", "incident", BROKE // BIN * BIN, NOW - 2 * BIN, 0.24, 0.2, 0.29, 62.0, 2.6)
+    alarm = Alarm(TOPIC, "share+volume", "incident", BROKE // BIN * BIN, NOW - 2 * BIN, 0.24, 0.2, 0.29, 26.0, 2.4)
     return build(store, alarm, store.latest()[1] or NOW, "tests")
 
 

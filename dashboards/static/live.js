@@ -83,7 +83,7 @@ function announce(told) {
   if (!told.open || told.state !== "open" || told.severity === "annotation") return;
   const place = document.getElementById("alerts");
   const card = document.createElement("div");
-  card.className = `alert ${told.severity === "incident" ? "incident" : "tone"}`;
+  card.className = `toast ${told.severity === "incident" ? "incident" : "tone"}`;
   const link = document.createElement("a");
   link.href = `/incidents/${encodeURIComponent(told.id)}`;
   link.textContent = told.topic === "*" ? "Pipeline" : told.topic;

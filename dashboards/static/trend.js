@@ -54,7 +54,7 @@ function layout(data, c) {
   const end = data.start[data.start.length - 1] + data.every;
   const top = Math.max(20, ...data.negative.map((value) => (value ?? 0) * 115));
   return {
-    height: HEIGHT, margin: { l: 44, r: 8, t: 8, b: 28 }, paper_bgcolor: c.paper, plot_bgcolor: c.paper,
+    height: HEIGHT, margin: { l: 44, r: 8, t: 8, b: 42 }, paper_bgcolor: c.paper, plot_bgcolor: c.paper,
     font: { family: getComputedStyle(document.body).fontFamily, color: c.faint, size: 12 },
     hovermode: "x unified", hoverlabel: { bgcolor: c.paper, bordercolor: c.line, font: { color: c.ink, size: 13 } }, dragmode: "zoom",
     xaxis: { ...axis, fixedrange: false, range: [first, end], showgrid: false, type: "date", hoverformat: "%a %e %b %Y, %H:%M UTC", anchor: "y2" },
