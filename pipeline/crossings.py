@@ -6,8 +6,9 @@ and come to the same alarms, to the last digit.
 
 from __future__ import annotations
 
+import hashlib
 import math
-import zlib
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -15,7 +16,7 @@ import numpy as np
 import orjson
 
 from pipeline.detector import Cleared, Detector, DetectorConfig, DetectorEvent, Escalated, Firing
-from pipeline.incidents import Alarm
+from pipeline.incidents import Alarm, rounded
 from pipeline.lifecycle import Story, opened, step
 from pipeline.records import BIN, DAY, MINUTE, Bin, Severity, State
 
@@ -214,7 +215,7 @@ class Crossings:
 
 
 def alarm_of(firing: Firing) -> Alarm:
-    """A firing in the words of an incident."""
+    """A firing in the words of an incident, its figures with six decimals."""
     rule, severity = MEANING[firing.kind]
     return Alarm(
         topic=firing.topic,
@@ -222,11 +223,11 @@ def alarm_of(firing: Firing) -> Alarm:
         severity=severity,
         onset=firing.onset,
         fired=firing.fired,
-        expected=firing.expected,
-        expected_low=firing.expected_low,
-        expected_high=firing.expected_high,
-        expected_n=firing.expected_n,
-        volume_ratio=firing.volume_ratio,
+        expected=rounded(firing.expected),
+        expected_low=rounded(firing.expected_low),
+        expected_high=rounded(firing.expected_high),
+        expected_n=rounded(firing.expected_n),
+        volume_ratio=rounded(firing.volume_ratio),
     )
 
 
@@ -236,7 +237,7 @@ def together(firings: Sequence[Firing]) -> Alarm:
     usual = math.fsum(firing.expected_n for firing in firings)
 
     def mean(values: Iterable[float]) -> float:
-        return math.fsum(firing.n * value for firing, value in zip(firings, values, strict=True)) / n
+        return rounded(math.fsum(firing.n * value for firing, value in zip(firings, values, strict=True)) / n)
 
     return Alarm(
         topic=EVERYTHING,
@@ -247,16 +248,16 @@ def together(firings: Sequence[Firing]) -> Alarm:
         expected=mean(firing.expected for firing in firings),
         expected_low=mean(firing.expected_low for firing in firings),
         expected_high=mean(firing.expected_high for firing in firings),
-        expected_n=usual,
-        volume_ratio=math.fsum(firing.volume for firing in firings) / usual if usual else 1.0,
+        expected_n=rounded(usual),
+        volume_ratio=rounded(math.fsum(firing.volume for firing in firings) / usual) if usual else 1.0,
         topics=tuple(sorted(firing.topic for firing in firings)),
     )
 
 
 def bin_hash(item: Bin) -> int:
     """64 bits of all that the detector reads of a bin."""
-    words = f"{item.topic}\0{item.start}\0{item.n!r}\0{item.negative!r}\0{item.volume!r}\0{item.n_raw}".encode()
-    return zlib.crc32(words) << 32 | zlib.adler32(words)
+    seen = struct.pack("<qdddq", item.start, item.n, item.negative, item.volume, item.n_raw) + item.topic.encode()
+    return int.from_bytes(hashlib.blake2b(seen, digest_size=8).digest(), "little")
 
 
 def digests(bins: Iterable[Bin]) -> dict[int, int]:

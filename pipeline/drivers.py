@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from pipeline.duplicates import clusters
@@ -17,15 +17,29 @@ from pipeline.records import SCALE, Driver, ScoredPost
 from pipeline.terms import telling, words
 from pipeline.trends import fixed
 
-KINDS = ("term", "platform", "language", "author", "parent", "cluster")
 OTHER = "other"
 TOP = 5  # parts named per kind
 LEAST_SHARE = 0.05  # of the rise; smaller parts go to "other"
 LEAST_POSTS = 2  # a single post is nobody's cluster, parent or term
 LIFT = 1.5  # a term must be this many times as frequent as before
 PHRASE = 0.6  # a neighbour found in this share of a term's posts becomes part of its name
+COMMON = 0.2  # of the posts before: such a word says nothing as a neighbour
 
-Words = tuple[list[list[str]], list[list[str]]]
+
+@dataclass(frozen=True)
+class Sample:
+    """Posts of a stretch with what is computed of them once: their words, and what they weigh."""
+
+    posts: tuple[ScoredPost, ...]
+    weights: tuple[float, ...]
+    words: tuple[list[str], ...]
+    sets: tuple[frozenset[str], ...]
+
+    @classmethod
+    def of(cls, posts: Sequence[ScoredPost], *, negatives: bool) -> Sample:
+        """A post weighs its negatives (weight · p_negative, 0 without a score), or its weight alone."""
+        found = tuple(words(item.post.text) for item in posts)
+        return cls(tuple(posts), tuple(_weight(item, negatives) for item in posts), found, tuple(map(frozenset, found)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +68,25 @@ class Group:
         return max(0.0, self.weight - self.expected)
 
 
-def decompose(window: Sequence[ScoredPost], before: Sequence[ScoredPost], expected: float, *, negatives: bool = True) -> list[Part]:
+def decompose(window: Sample, before: Sample, expected: float) -> list[Part]:
     """Every kind's parts of the rise, the largest first and "other" last.
 
-    `expected`: the negatives (posts, if not `negatives`) that the window would have had. A group's part is its gain over the
-    sum of all gains of its kind, so groups that fell count as 0 and the shares of a kind add up to 1.
+    `expected`: what the window would have weighed anyway. A group's part is its gain over the sum of all gains of its kind, so
+    groups that fell count as 0 and the shares of a kind add up to 1.
     """
-    now, then = _weights(window, negatives), _weights(before, negatives)
-    parts: list[Part] = []
-    for kind in KINDS:
-        if kind == "term":
-            groups = _terms((_words(window), _words(before)), now, then, expected)
-        else:
-            keys, old_keys = _keys(kind, window), _keys(kind, before)
-            groups = _groups(keys, old_keys, now, then, expected)
-        parts += _parts(kind, groups, expected)
-    return parts
+    total = math.fsum(before.weights)
+    scale = expected / total if total > 0 else 0.0
+    copies = _copies(window)
+    keys: dict[str, tuple[Sequence[str | None], Sequence[str | None]]] = {
+        "platform": ([item.post.platform for item in window.posts], [item.post.platform for item in before.posts]),
+        "language": ([item.post.lang for item in window.posts], [item.post.lang for item in before.posts]),
+        "author": ([item.post.author for item in window.posts], [item.post.author for item in before.posts]),
+        "parent": ([_parent(item) for item in window.posts], [_parent(item) for item in before.posts]),
+        "cluster": (copies, _known_copies(window, copies, before)),
+    }
+    groups = {"term": _Terms(window, before, scale).groups()}
+    groups |= {kind: _groups(now, then, window, before, scale) for kind, (now, then) in keys.items()}
+    return [part for kind, found in groups.items() for part in _parts(kind, found, expected)]
 
 
 def drivers(parts: Iterable[Part]) -> tuple[Driver, ...]:
@@ -77,46 +94,42 @@ def drivers(parts: Iterable[Part]) -> tuple[Driver, ...]:
     return tuple(Driver(part.kind, part.name, part.share, len(part.members)) for part in parts)
 
 
-def _weights(posts: Sequence[ScoredPost], negatives: bool) -> list[float]:
-    """Each post's negatives: weight · p_negative, 0 without a score; or its weight alone."""
+def _weight(item: ScoredPost, negatives: bool) -> float:
     if not negatives:
-        return [item.weight for item in posts]
-    return [fixed(item.weight) * fixed(item.score.p_negative) / (SCALE * SCALE) if item.score else 0.0 for item in posts]
+        return item.weight
+    return fixed(item.weight) * fixed(item.score.p_negative) / (SCALE * SCALE) if item.score else 0.0
 
 
-def _keys(kind: str, posts: Sequence[ScoredPost]) -> list[str | None]:
-    if kind == "platform":
-        return [item.post.platform for item in posts]
-    if kind == "language":
-        return [item.post.lang for item in posts]
-    if kind == "author":
-        return [item.post.author for item in posts]
-    if kind == "parent":
-        return [item.post.root_id or item.post.parent_id for item in posts]
-    first = clusters([item.post.text for item in posts])
+def _parent(item: ScoredPost) -> str | None:
+    """The id of the post that a thread began with, as the stores know it."""
+    root = item.post.root_id or item.post.parent_id
+    return None if root is None else f"{item.post.platform}:{root}"
+
+
+def _copies(window: Sample) -> list[str | None]:
+    """Per post the id of the first post that it copies; None if nothing is copied."""
+    first = clusters(window.words)
     size = Counter(first)
-    return [posts[index].id if size[index] > 1 else None for index in first]
+    return [window.posts[index].id if size[index] > 1 else None for index in first]
 
 
-def _groups(
-    keys: Sequence[str | None], old_keys: Sequence[str | None], now: Sequence[float], then: Sequence[float], expected: float
-) -> list[Group]:
+def _known_copies(window: Sample, copies: Sequence[str | None], before: Sample) -> list[str | None]:
+    """Which cluster of the window a post of the time before belongs to, word for word."""
+    known = {tuple(text): key for text, key in zip(window.words, copies, strict=True) if key is not None}
+    return [known.get(tuple(text)) for text in before.words]
+
+
+def _groups(now: Sequence[str | None], then: Sequence[str | None], window: Sample, before: Sample, scale: float) -> list[Group]:
     members: dict[str | None, list[int]] = {}
-    for index, key in enumerate(keys):
+    for index, key in enumerate(now):
         members.setdefault(key, []).append(index)
-    usual: dict[Hashable, float] = {}
-    for key, weight in zip(old_keys, then, strict=True):
+    usual: dict[str | None, float] = {}
+    for key, weight in zip(then, before.weights, strict=True):
         usual[key] = usual.get(key, 0.0) + weight
-    scale = _scale(then, expected)
     return [
-        Group(OTHER if key is None else key, tuple(found), math.fsum(now[i] for i in found), usual.get(key, 0.0) * scale)
+        Group(OTHER if key is None else key, tuple(found), math.fsum(window.weights[i] for i in found), usual.get(key, 0.0) * scale)
         for key, found in members.items()
     ]
-
-
-def _scale(then: Sequence[float], expected: float) -> float:
-    total = math.fsum(then)
-    return expected / total if total > 0 else 0.0
 
 
 def _parts(kind: str, groups: Sequence[Group], expected: float) -> list[Part]:
@@ -124,10 +137,7 @@ def _parts(kind: str, groups: Sequence[Group], expected: float) -> list[Part]:
     named = [g for g in groups if g.name != OTHER and whole > 0 and g.gain >= LEAST_SHARE * whole and len(g.members) >= LEAST_POSTS]
     named.sort(key=lambda group: (-group.gain, group.name))
     parts = [
-        Part(
-            kind, group.name, fixed(group.gain / whole) / SCALE, min(1.0, group.expected / expected) if expected > 0 else 0.0, group.members
-        )
-        for group in named[:TOP]
+        Part(kind, group.name, fixed(group.gain / whole) / SCALE, _ratio(group.expected, expected), group.members) for group in named[:TOP]
     ]
     taken = {index for part in parts for index in part.members}
     rest = tuple(sorted(index for group in groups for index in group.members if index not in taken))
@@ -141,80 +151,88 @@ def _ratio(part: float, whole: float) -> float:
     return min(1.0, part / whole) if whole > 0 else 0.0
 
 
-def _words(posts: Sequence[ScoredPost]) -> list[list[str]]:
-    return [words(item.post.text) for item in posts]
+@dataclass
+class _Side:
+    """The posts of a sample that no term has taken yet, with the number of them that has each word."""
+
+    sample: Sample
+    free: set[int] = field(default_factory=set)
+    count: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.free = set(range(len(self.sample.posts)))
+        for found in self.sample.sets:
+            self.count.update(found)
+
+    def often(self, term: str) -> float:
+        """Share of all posts that are free and have the term."""
+        return self.count[term] / len(self.sample.posts) if self.sample.posts else 0.0
+
+    def take(self, term: str) -> tuple[tuple[int, ...], float]:
+        """Take the free posts with the term: which they are, and what they weigh."""
+        found = tuple(sorted(i for i in self.free if term in self.sample.sets[i]))
+        self.free -= set(found)
+        for index in found:
+            self.count.subtract(self.sample.sets[index])
+        return found, math.fsum(self.sample.weights[i] for i in found)
 
 
-def _terms(texts: Words, now: Sequence[float], then: Sequence[float], expected: float) -> list[Group]:
+class _Terms:
     """Posts by the term that tells most of them from the time before; each post counts for one term only.
 
     Terms are taken greedily by x·ln(x/e) − (x − e), the term's part of the log-likelihood ratio of Dunning, Accurate methods for
     the statistics of surprise and coincidence, Computational Linguistics 19 (1993), with x its negatives in the window and e
     those expected, among posts not yet named.
     """
-    sequences, old_sequences = texts
-    sets, old_sets = [set(s) for s in sequences], [set(s) for s in old_sequences]
-    free, old_free = set(range(len(sets))), set(range(len(old_sets)))
-    scale = _scale(then, expected)
-    groups: list[Group] = []
-    while len(groups) < TOP and free:
-        found = _best_term(sets, old_sets, free, old_free, now, then, scale)
-        if found is None:
-            break
-        members = tuple(sorted(index for index in free if found in sets[index]))
-        old_members = [index for index in sorted(old_free) if found in old_sets[index]]
-        usual = math.fsum(then[index] for index in old_members) * scale
-        name = _phrase(found, [sequences[index] for index in members])
-        groups.append(Group(name, members, math.fsum(now[index] for index in members), usual))
-        free -= set(members)
-        old_free -= set(old_members)
-    rest = tuple(sorted(free))
-    usual = math.fsum(then[index] for index in sorted(old_free)) * scale
-    return [*groups, Group(OTHER, rest, math.fsum(now[index] for index in rest), usual)]
+
+    def __init__(self, window: Sample, before: Sample, scale: float) -> None:
+        self._now, self._then, self._scale = _Side(window), _Side(before), scale
+        self._common = {word for word, count in self._then.count.items() if count > COMMON * len(before.posts)}
+
+    def groups(self) -> list[Group]:
+        """At most five terms, and the rest."""
+        found: list[Group] = []
+        while len(found) < TOP and (term := self._best()) is not None:
+            members, weight = self._now.take(term)
+            _, usual = self._then.take(term)
+            found.append(Group(self._name(term, members), members, weight, usual * self._scale))
+        rest = tuple(sorted(self._now.free))
+        weight = math.fsum(self._now.sample.weights[i] for i in rest)
+        usual = math.fsum(self._then.sample.weights[i] for i in self._then.free)
+        return [*found, Group(OTHER, rest, weight, usual * self._scale)]
+
+    def _best(self) -> str | None:
+        best: tuple[float, str] | None = None
+        for term, x, e in self._candidates():
+            surprise = x * math.log(x / e) - (x - e) if x > e else 0.0
+            if surprise > 0 and (best is None or (-surprise, term) < (-best[0], best[1])):
+                best = (surprise, term)
+        return best[1] if best else None
+
+    def _candidates(self) -> list[tuple[str, float, float]]:
+        """(term, its weight, its expected weight); a term never seen before is expected with 1/20 of a negative post."""
+        now, then = self._now, self._then
+        terms = {t for t, count in now.count.items() if count >= LEAST_POSTS and telling(t) and now.often(t) >= LIFT * then.often(t)}
+        weights, usual = _sums(now, terms), _sums(then, terms)
+        return [(term, weights[term], max(usual[term] * self._scale, 0.05)) for term in terms]
+
+    def _name(self, term: str, members: Sequence[int]) -> str:
+        """The term with the neighbour that most of its posts share: "dead" → "battery dead"."""
+        pairs: Counter[str] = Counter()
+        for index in members:
+            near = {(a, b) for a, b in pairwise(self._now.sample.words[index]) if term in (a, b) and a != b}
+            pairs.update(f"{a} {b}" for a, b in near if all(telling(word) and word not in self._common for word in (a, b)))
+        if not pairs:
+            return term
+        pair, count = min(pairs.items(), key=lambda item: (-item[1], item[0]))
+        return pair if count >= PHRASE * len(members) else term
 
 
-def _best_term(
-    sets: Sequence[set[str]],
-    old_sets: Sequence[set[str]],
-    free: set[int],
-    old_free: set[int],
-    now: Sequence[float],
-    then: Sequence[float],
-    scale: float,
-) -> str | None:
-    weight, count = _tally(sets, free, now)
-    usual, old_count = _tally(old_sets, old_free, then)
-    best: tuple[float, str] | None = None
-    for term, x in sorted(weight.items()):
-        often = count[term] / len(sets)
-        often_before = old_count[term] / len(old_sets) if old_sets else 0.0
-        if count[term] < LEAST_POSTS or often < LIFT * often_before or not telling(term):
-            continue
-        e = max(usual[term] * scale, 0.05)  # a term never seen before counts as 1/20 of a negative post
-        surprise = x * math.log(x / e) - (x - e) if x > e else 0.0
-        if surprise > 0 and (best is None or surprise > best[0]):
-            best = (surprise, term)
-    return best[1] if best else None
-
-
-def _tally(sets: Sequence[set[str]], chosen: Iterable[int], weights: Sequence[float]) -> tuple[Counter[str], Counter[str]]:
-    """Per word: the sum of the weights of its posts in 1/SCALE², and how many they are."""
-    weight: Counter[str] = Counter()
-    count: Counter[str] = Counter()
-    for index in sorted(chosen):
-        count.update(sets[index])
-        for word in sets[index]:
-            weight[word] += weights[index]  # type: ignore[assignment]
-    return weight, count
-
-
-def _phrase(term: str, sequences: Sequence[Sequence[str]]) -> str:
-    """The term with the neighbour that most of its posts share: "dead" → "battery dead"."""
-    after: Counter[str] = Counter()
-    for sequence in sequences:
-        pairs = {f"{a} {b}" for a, b in pairwise(sequence) if term in (a, b) and telling(a) and telling(b)}
-        after.update(pairs)
-    if not after:
-        return term
-    pair, count = min(after.items(), key=lambda item: (-item[1], item[0]))
-    return pair if count >= PHRASE * len(sequences) else term
+def _sums(side: _Side, terms: set[str]) -> dict[str, float]:
+    """Per term what its free posts weigh; posts in order, so the sums are the same every time."""
+    out = dict.fromkeys(terms, 0.0)
+    for index in sorted(side.free):
+        weight = side.sample.weights[index]
+        for word in side.sample.sets[index] & terms:
+            out[word] += weight
+    return out

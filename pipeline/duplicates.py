@@ -10,48 +10,50 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.terms import words
-
 LEAST_WORDS = 5  # "love it" from fifty people is no copying
 SIMILAR = 0.6  # Jaccard similarity of word pairs: one changed word in ten still counts
+MASK = 2**64 - 1
 BANDS, ROWS = 8, 4  # a pair of similarity .8 meets in some band with probability .98, of .3 with .06
 
 
-def clusters(texts: Sequence[str]) -> list[int]:
-    """For each text the index of the first text that it copies (its own index if none): connected by similarity.
+def clusters(texts: Sequence[Sequence[str]]) -> list[int]:
+    """For each text, given as its words, the index of the first text that it copies (its own if none): connected by similarity.
 
     MinHash with banding: Broder, On the resemblance and containment of documents, 1997; Leskovec, Rajaraman and Ullman,
     Mining of Massive Datasets, 3.4. A candidate is compared with the first text of its band's bucket by true similarity.
     """
     root = list(range(len(texts)))
     buckets: dict[tuple[int, bytes], int] = {}
-    pairs: list[frozenset[bytes]] = []
-    exact: dict[frozenset[bytes], int] = {}
-    for index, text in enumerate(texts):
-        shingles = _shingles(text)
-        pairs.append(shingles)
-        if not shingles:
+    exact: dict[frozenset[int], int] = {}
+    hashes: dict[str, int] = {}
+    pairs = [_pairs(text, hashes) for text in texts]
+    for index, found in enumerate(pairs):
+        if not found:
             continue
-        if (first := exact.setdefault(shingles, index)) != index:
+        if (first := exact.setdefault(found, index)) != index:
             _join(root, first, index)
             continue
-        for band, key in enumerate(_bands(shingles)):
+        for band, key in enumerate(_bands(found)):
             other = buckets.setdefault((band, key), index)
-            if other != index and _similarity(pairs[other], shingles) >= SIMILAR:
+            if other != index and _similarity(pairs[other], found) >= SIMILAR:
                 _join(root, other, index)
     return [_find(root, index) for index in range(len(texts))]
 
 
-def _shingles(text: str) -> frozenset[bytes]:
+def _pairs(text: Sequence[str], hashes: dict[str, int]) -> frozenset[int]:
     """Hashes of the pairs of neighbouring words; empty for a text too short to be called a copy."""
-    found = words(text)
-    if len(found) < LEAST_WORDS:
+    if len(text) < LEAST_WORDS:
         return frozenset()
-    return frozenset(hashlib.blake2b(f"{a} {b}".encode(), digest_size=8).digest() for a, b in pairwise(found))
+    numbers = [hashes.get(word) or hashes.setdefault(word, _hash(word)) for word in text]
+    return frozenset((a * 0x9E3779B97F4A7C15 + b) & MASK for a, b in pairwise(numbers))
 
 
-def _bands(shingles: frozenset[bytes]) -> list[bytes]:
-    values: NDArray[np.uint64] = np.frombuffer(b"".join(shingles), dtype="<u8").astype(np.uint64)
+def _hash(word: str) -> int:
+    return int.from_bytes(hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+def _bands(pairs: frozenset[int]) -> list[bytes]:
+    values = np.fromiter(pairs, np.uint64, len(pairs))
     factors, offsets = _permutations()
     mixed = (values[None, :] ^ (values[None, :] >> np.uint64(29))) * factors + offsets
     smallest = (mixed ^ (mixed >> np.uint64(32))).min(axis=1)
@@ -66,7 +68,7 @@ def _permutations() -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     return drawn[:, :1] | np.uint64(1), drawn[:, 1:]
 
 
-def _similarity(a: frozenset[bytes], b: frozenset[bytes]) -> float:
+def _similarity(a: frozenset[int], b: frozenset[int]) -> float:
     shared = len(a & b)
     return shared / (len(a) + len(b) - shared)
 

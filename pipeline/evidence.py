@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.drivers import OTHER, Part
-from pipeline.duplicates import clusters
+from pipeline.drivers import OTHER, Part, Sample
 from pipeline.ports import TrendReader
-from pipeline.records import Evidence, ScoredPost, from_ms
-from pipeline.terms import telling, words
+from pipeline.records import Evidence, from_ms
+from pipeline.terms import telling
 
 POSTS = 5
+SHORT = 4  # telling words; a shorter text is not taken for typical because of one frequent word
 NEGATIVE = 0.5  # p_negative of a post that stands for a rise of negative posts; weaker ones only if there are too few
 
 
@@ -24,23 +23,25 @@ def text_hash(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-def choose(window: Sequence[ScoredPost], parts: Iterable[Part], *, negatives: bool = True) -> tuple[Evidence, ...]:
+def choose(window: Sample, parts: Iterable[Part], *, negatives: bool) -> tuple[Evidence, ...]:
     """Up to five posts of the window that stand for the rise, each from another author and another cluster of copies.
 
     The terms of the rise get places in proportion to their shares. Within a term the post with the most words in common with
     the others comes first, pulled towards the usual strength of its group. Too few: posts of anybody fill the places.
     """
-    strength = [item.score.p_negative if item.score else 0.0 for item in window]
-    eligible = {i for i, p in enumerate(strength) if p >= NEGATIVE or not negatives}
-    taken = _Taken(window)
+    parts = list(parts)
+    strength = [item.score.p_negative if item.score else 0.0 for item in window.posts]
+    eligible = [i for i, p in enumerate(strength) if p >= NEGATIVE or not negatives]
+    allowed = set(eligible)
+    taken = _Taken(window, {i: part.name for part in parts if part.kind == "cluster" and part.name != OTHER for i in part.members})
     chosen: list[int] = []
     for members, places in _places([part for part in parts if part.kind == "term"]):
-        ranked = _by_typicality(window, strength, [i for i in members if i in eligible])
+        ranked = _by_typicality(window, strength, [i for i in members if i in allowed])
         chosen += taken.first(ranked, min(places, POSTS - len(chosen)))
-    for pool in (eligible, range(len(window))):
+    for pool in (eligible, list(range(len(strength)))):
         if len(chosen) < POSTS:
-            chosen += taken.first(_by_typicality(window, strength, list(pool)), POSTS - len(chosen))
-    return tuple(Evidence(window[i].id, text_hash(window[i].post.text), strength[i]) for i in chosen)
+            chosen += taken.first(_by_typicality(window, strength, pool), POSTS - len(chosen))
+    return tuple(Evidence(window.posts[i].id, text_hash(window.posts[i].post.text), strength[i]) for i in chosen)
 
 
 def quotes(store: TrendReader, evidence: Sequence[Evidence]) -> list[dict[str, Any]]:
@@ -61,17 +62,13 @@ def quotes(store: TrendReader, evidence: Sequence[Evidence]) -> list[dict[str, A
     ]
 
 
-@dataclass
 class _Taken:
     """Which authors and clusters of copies already have a post."""
 
-    window: Sequence[ScoredPost]
-
-    def __post_init__(self) -> None:
-        self._cluster = clusters([item.post.text for item in self.window])
-        self._authors: set[str] = set()
-        self._texts: set[str] = set()
-        self._clusters: set[int] = set()
+    def __init__(self, window: Sample, cluster: Mapping[int, str]) -> None:
+        self._window = window
+        self._cluster = cluster
+        self._seen: set[tuple[str, object]] = set()
 
     def first(self, ranked: Iterable[int], count: int) -> list[int]:
         """The first `count` posts whose author, text and cluster are new."""
@@ -79,16 +76,20 @@ class _Taken:
         for index in ranked:
             if len(out) >= count:
                 break
-            post = self.window[index].post
-            author = post.author or f"post {self.window[index].id}"
-            text = " ".join(words(post.text)) or post.text
-            if author in self._authors or text in self._texts or self._cluster[index] in self._clusters:
-                continue
-            self._authors.add(author)
-            self._texts.add(text)
-            self._clusters.add(self._cluster[index])
-            out.append(index)
+            marks = set(self._marks(index))
+            if not marks & self._seen:
+                self._seen |= marks
+                out.append(index)
         return out
+
+    def _marks(self, index: int) -> Iterator[tuple[str, object]]:
+        post = self._window.posts[index].post
+        yield "post", index
+        yield "text", tuple(self._window.words[index]) or post.text
+        if post.author is not None:
+            yield "author", post.author
+        if index in self._cluster:
+            yield "cluster", self._cluster[index]
 
 
 def _places(terms: Sequence[Part]) -> list[tuple[tuple[int, ...], int]]:
@@ -102,18 +103,16 @@ def _places(terms: Sequence[Part]) -> list[tuple[tuple[int, ...], int]]:
     return [(terms[i].members, given[i]) for i in named if given[i] > 0]
 
 
-def _by_typicality(window: Sequence[ScoredPost], strength: Sequence[float], members: Sequence[int]) -> list[int]:
+def _by_typicality(window: Sample, strength: Sequence[float], members: Sequence[int]) -> list[int]:
     """Members by the mean frequency of their telling words among the members, less the distance from the mean strength."""
     if not members:
         return []
-    texts = {i: {word for word in words(window[i].post.text) if telling(word)} for i in members}
-    often: Counter[str] = Counter()
-    for found in texts.values():
-        often.update(found)
+    texts = {i: [word for word in sorted(window.sets[i]) if telling(word)] for i in members}
+    often = Counter(word for found in texts.values() for word in found)
     usual = math.fsum(strength[i] for i in members) / len(members)
 
     def typical(i: int) -> float:
-        shared = sorted((often[word] - 1) / len(members) for word in texts[i])
-        return (math.fsum(shared) / max(len(shared), 4) if shared else 0.0) - abs(strength[i] - usual)
+        shared = math.fsum((often[word] - 1) / len(members) for word in texts[i])
+        return shared / max(len(texts[i]), SHORT) - abs(strength[i] - usual)
 
-    return sorted(members, key=lambda i: (-typical(i), window[i].id))
+    return sorted(members, key=lambda i: (-typical(i), window.posts[i].id))

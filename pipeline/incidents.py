@@ -14,23 +14,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.drivers import OTHER, Part, decompose, drivers
+from pipeline.drivers import OTHER, Part, Sample, decompose, drivers
 from pipeline.evidence import choose, quotes
 from pipeline.ports import Store, TrendReader
 from pipeline.records import BIN, DAY, EMOTIONS, MINUTE, SCALE, Bin, Incident, ScoredPost, Severity, to_json
 from pipeline.trends import fixed, share_interval
 
 BEFORE = DAY  # the reference: the day before the onset
-MOST_POSTS = 5_000  # of the window and of the reference, the newest; sums (n, share) are over all
+MOST_POSTS = 2_000  # of the window and of the reference, the newest; sums (n, share) are over all
 LEAST_AUTHORS = 3
 LEAST_DISTINCT = 0.5
 ROUND = 6
 SHOWN_EMOTIONS = 3
+FELT = 0.1  # mean probability; a weaker emotion is not named in the sentence
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """What the detector says of a crossing; it is all that an incident takes from it."""
+    """What the detector says of a crossing; it is all that an incident takes from it. Figures have six decimals."""
 
     topic: str
     rule: str  # share | volume | share+volume | pipeline
@@ -60,7 +61,7 @@ class Observed:
     emotions: dict[str, float]
     emotions_before: dict[str, float]
     parts: tuple[Part, ...]
-    window: tuple[ScoredPost, ...]
+    sample: Sample
     coordinated: bool
     model: str | None
 
@@ -86,6 +87,8 @@ def observe(store: TrendReader, alarm: Alarm, as_of: int) -> Observed:
     low, high = share_interval(share, n_raw) if n_raw else (0.0, 1.0)
     emotions, earlier = _emotions(window), _emotions(before)
     top = _risen(emotions, earlier)
+    negatives = alarm.rule != "volume"
+    sample = Sample.of(window, negatives=negatives)
     return Observed(
         start=start,
         end=end,
@@ -97,9 +100,9 @@ def observe(store: TrendReader, alarm: Alarm, as_of: int) -> Observed:
         intensity=_mean_intensity(window),
         emotions={name: emotions[name] for name in top},
         emotions_before={name: earlier.get(name, 0.0) for name in top},
-        parts=tuple(decompose(window, before, _usual(alarm), negatives=alarm.rule != "volume")),
-        window=tuple(window),
-        coordinated=is_coordinated(window),
+        parts=tuple(decompose(sample, Sample.of(before, negatives=negatives), _usual(alarm))),
+        sample=sample,
+        coordinated=is_coordinated(sample),
         model=_model(window),
     )
 
@@ -131,16 +134,16 @@ def build(store: TrendReader, alarm: Alarm, as_of: int, detector: str, *, late: 
         share=seen.share,
         low=seen.low,
         high=seen.high,
-        expected=rounded(alarm.expected),
-        expected_low=rounded(alarm.expected_low),
-        expected_high=rounded(alarm.expected_high),
-        expected_n=rounded(alarm.expected_n),
-        volume_ratio=rounded(alarm.volume_ratio),
+        expected=alarm.expected,
+        expected_low=alarm.expected_low,
+        expected_high=alarm.expected_high,
+        expected_n=alarm.expected_n,
+        volume_ratio=alarm.volume_ratio,
         intensity=seen.intensity,
         emotions=seen.emotions,
         emotions_before=seen.emotions_before,
         drivers=drivers(seen.parts),
-        evidence=choose(seen.window, seen.parts, negatives=alarm.rule != "volume"),
+        evidence=choose(seen.sample, seen.parts, negatives=alarm.rule != "volume"),
         sentence=sentence(alarm, seen),
         coordinated=seen.coordinated,
         historical=historical,
@@ -161,13 +164,13 @@ def rounded(value: float) -> float:
     return round(value, ROUND)
 
 
-def is_coordinated(window: Sequence[ScoredPost]) -> bool:
-    """Fewer than three authors, or fewer than half of the texts distinct. Posts without an author count as one each."""
-    if not window:
+def is_coordinated(window: Sample) -> bool:
+    """Fewer than three authors, or fewer than half of the texts distinct by their words. A post without an author counts as one."""
+    if not window.posts:
         return False
-    authors = {item.post.author or item.id for item in window}
-    texts = {" ".join(item.post.text.casefold().split()) for item in window}
-    return len(authors) < LEAST_AUTHORS or len(texts) < LEAST_DISTINCT * len(window)
+    authors = {item.post.author or item.id for item in window.posts}
+    texts = {tuple(found) or item.post.text for found, item in zip(window.words, window.posts, strict=True)}
+    return len(authors) < LEAST_AUTHORS or len(texts) < LEAST_DISTINCT * len(window.posts)
 
 
 def _posts(store: TrendReader, topics: Sequence[str], since: int, until: int, as_of: int) -> list[ScoredPost]:
@@ -217,8 +220,9 @@ def sentence(alarm: Alarm, seen: Observed) -> str:
             f" usual for {_hour(alarm.fired)} is {alarm.expected:.0%} (of about {_count(alarm.expected_n)})."
         ]
     said.append(f"Started {datetime.fromtimestamp(alarm.onset / 1000, UTC):%H:%M} UTC.")
-    if seen.emotions:
-        said.append("Mostly " + ", ".join(f"{name} ({value:.0%})" for name, value in list(seen.emotions.items())[:2]) + ".")
+    felt = [f"{name} ({value:.0%})" for name, value in seen.emotions.items() if value >= FELT]
+    if felt:
+        said.append(f"Mostly {', '.join(felt[:2])}.")
     if reason := _reason(seen.parts):
         said.append(reason)
     if seen.coordinated:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pipeline.records import BIN, HOUR, Incident, State
 
 QUIET_FOR = 2 * HOUR  # quiet this long is closed; a spike within it is the same story
-GREW = 1.25  # times the largest excess so far
+GREW = 1.5  # times the largest excess so far
 FELL = 0.7
 
 ACTIVE: frozenset[str] = frozenset({"open", "growing", "peak"})

@@ -6,7 +6,7 @@ import re
 
 from pipeline.trends import ADDRESS
 
-WORD = re.compile(r"#?[^\W\d_][\w'’-]*", re.UNICODE)
+WORD = re.compile(r"#?[^\W\d_](?:[\w'-]*\w)?")
 # Scripts without spaces between words: Han, kana, Hangul is spaced, Thai is not.
 UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u0e00-\u0e7f]+")
 SHORTEST = 3  # letters; shorter ones are mostly function words in spaced scripts
@@ -30,15 +30,19 @@ STOP_WORDS = frozenset(_ENGLISH.split())
 
 def words(text: str) -> list[str]:
     """The words of a text in lower case, in order: addresses and mentions left out, unspaced scripts as pairs of signs."""
-    plain = ADDRESS.sub(" ", text.casefold())
-    found: list[str] = []
-    for match in WORD.finditer(plain):
-        word = match.group().replace("’", "'").strip("'-_").removesuffix("'s")
-        if UNSPACED.match(word):
-            found += [word[i : i + 2] for i in range(max(1, len(word) - 1))]
-        else:
-            found.append(word[:LONGEST])
-    return found
+    plain = text.casefold()
+    if "@" in plain or "http" in plain or "www." in plain:
+        plain = ADDRESS.sub(" ", plain)
+    found = [word.removesuffix("'s")[:LONGEST] for word in WORD.findall(plain.replace("’", "'"))]
+    if plain.isascii():
+        return found
+    return [part for word in found for part in _pairs(word)]
+
+
+def _pairs(word: str) -> list[str]:
+    if UNSPACED.match(word) is None:
+        return [word]
+    return [word[i : i + 2] for i in range(max(1, len(word) - 1))]
 
 
 def telling(word: str) -> bool:

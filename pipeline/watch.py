@@ -60,6 +60,7 @@ class Watch:
         self._slots: dict[str, int] = {}  # saved state → the bin it stands at
         self._dirty = NOTHING  # the first bin that changed since it was walked
         self._rewound = False
+        self._checked = False  # this tick has compared the walk's bins with the store's
         self._watermark = 0
         self._ids: dict[tuple[str, int, str], str] = {}
 
@@ -102,7 +103,7 @@ class Watch:
     def _advance(self, walk: Crossings, horizon: int, as_of: int, newest: int, now: int) -> list[Incident]:
         self._walk = None  # ahead of what is stored, until all of this is
         events, states = self._collect(walk, horizon, as_of)
-        if any(isinstance(event, Opened) for event in events):
+        if not self._checked and any(isinstance(event, Opened) for event in events):
             walk, events, states = self._confirmed(walk, horizon, as_of, newest, events, states)
         reached = self._reached()
         touched = {incident.id: incident for event in events for incident in self._apply(event, walk, as_of, reached, now)}
@@ -113,7 +114,7 @@ class Watch:
             self._slots[name] = position
         if walk.position > reached:
             self._store.save_state(REACHED, str(walk.position).encode())
-        self._walk, self._dirty, self._rewound = walk, NOTHING, False
+        self._walk, self._dirty, self._rewound, self._checked = walk, NOTHING, False, False
         return list(touched.values())
 
     def _collect(self, walk: Crossings, horizon: int, as_of: int) -> tuple[list[StoryEvent], dict[str, tuple[int, bytes]]]:
@@ -166,6 +167,7 @@ class Watch:
             return self._fresh(as_of, newest)
         walk = max(found, key=lambda walk: walk.position)
         first = self._first_difference(walk, as_of)
+        self._checked = first is None
         return walk if first is None else self._rewind(first, as_of, newest)
 
     def _rewind(self, to: int, as_of: int, newest: int) -> Crossings:
@@ -193,6 +195,7 @@ class Watch:
     def _fresh(self, as_of: int, newest: int) -> Crossings:
         bins = self._bins(floor_to(newest - LOOKBACK, DAY), newest + BIN, as_of)
         self._slots.clear()
+        self._checked = True
         return Crossings(bins[0].start if bins else floor_to(newest, BIN), self.config.detector)
 
     def _reached(self) -> int:

@@ -1,0 +1,206 @@
+"""Is every figure and quote of an incident still what the stored posts say? Recomputed, compared, and explained where it differs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import orjson
+
+from pipeline.baseline import BaselineConfig
+from pipeline.crossings import Crossings, Opened
+from pipeline.detector import DetectorConfig
+from pipeline.drivers import drivers
+from pipeline.evidence import choose, text_hash
+from pipeline.incidents import BEFORE, Alarm, Observed, observe, sentence
+from pipeline.ports import Store
+from pipeline.records import BIN, Incident, Severity, from_ms, to_json
+from pipeline.volume import VolumeConfig
+
+Result = Literal["equal", "changed", "wrong"]
+EXIT_CODES: dict[Result, int] = {"equal": 0, "changed": 1, "wrong": 2}
+SEVERITIES: dict[str, Severity] = {"share": "tone", "volume": "annotation", "share+volume": "incident", "pipeline": "pipeline"}
+FROM_DETECTOR = ("onset", "expected", "expected_low", "expected_high", "expected_n", "volume_ratio")
+FROM_WINDOW = ("n", "n_raw", "share", "low", "high", "intensity", "coordinated", "model")
+FROM_DAY = ("emotions", "emotions_before", "drivers", "evidence", "sentence")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure as it was sent and as it comes out now."""
+
+    name: str
+    stored: Any
+    recomputed: Any
+    result: Result
+    why: str  # "" if equal
+
+    @property
+    def sent(self) -> str:
+        """What was sent, as text."""
+        return _text(self.stored)
+
+    @property
+    def now(self) -> str:
+        """What comes out now, as text."""
+        return _text(self.recomputed)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """All figures of one incident."""
+
+    incident: str
+    figures: tuple[Figure, ...]
+
+    @property
+    def result(self) -> Result:
+        """The worst of the figures."""
+        return max((figure.result for figure in self.figures), key=EXIT_CODES.__getitem__, default="equal")
+
+    @property
+    def exit_code(self) -> int:
+        """0 all equal, 1 something changed since and it is known why, 2 something is wrong."""
+        return EXIT_CODES[self.result]
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"incident", "result", "figures": [{"name", "stored", "recomputed", "result", "why"}]}`."""
+        return {"incident": self.incident, "result": self.result, "figures": [asdict(figure) for figure in self.figures]}
+
+
+def verify(store: Store, incident: Incident) -> Verification:
+    """Recompute every figure and quote over the documents with ingested_at <= as_of. Raises StoreError."""
+    return verify_all(store, [incident])[0]
+
+
+def verify_all(store: Store, incidents: Sequence[Incident]) -> list[Verification]:
+    """The same for many, in their order; incidents that were found in one tick share one walk over the bins."""
+    alarms: dict[str, Alarm] = {}
+    groups: dict[tuple[str, int], list[Incident]] = {}
+    for incident in incidents:
+        groups.setdefault((incident.detector, incident.as_of), []).append(incident)
+    for found in groups.values():
+        alarms |= _replay(store, found)
+    return [_verify(store, incident, alarms.get(incident.id)) for incident in incidents]
+
+
+def fired_bin(incident: Incident) -> int:
+    """Start of the bin whose data made it fire; of a late incident too."""
+    return incident.end - BIN
+
+
+def _replay(store: Store, incidents: Sequence[Incident]) -> dict[str, Alarm]:
+    """Incident id → the alarm that the detector gives when it walks the bins again as they were at `as_of`."""
+    saved = store.state(f"detector:{incidents[0].detector}")
+    if saved is None:
+        return {}
+    rules = orjson.loads(saved)
+    until = max(incident.end for incident in incidents)
+    topics = [summary.topic for summary in store.topics()]
+    bins = store.bins(topics, rules["begin"], until, incidents[0].as_of)
+    wanted = {(incident.topic, fired_bin(incident), incident.rule): incident.id for incident in incidents}
+    alarms: dict[str, Alarm] = {}
+    for _, events in Crossings(rules["begin"], config_of(rules["config"])).walk(bins, until):
+        for event in events:
+            if isinstance(event, Opened):
+                alarm = event.alarm
+                if (name := wanted.get((alarm.topic, alarm.fired, alarm.rule))) is not None:
+                    alarms[name] = alarm
+    return alarms
+
+
+def config_of(saved: dict[str, Any]) -> DetectorConfig:
+    """A detector's configuration from its JSON."""
+    baseline: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in saved["baseline"].items()}
+    return DetectorConfig(**{**saved, "baseline": BaselineConfig(**baseline), "volume": VolumeConfig(**saved["volume"])})
+
+
+def _verify(store: Store, incident: Incident, alarm: Alarm | None) -> Verification:
+    used = alarm or _stored_alarm(incident)
+    topics = used.topics or (incident.topic,)
+    seen = observe(store, used, incident.as_of) if alarm or incident.topic in _known(store) else None
+    window = _explain(store, topics, incident.start, incident.end, incident.as_of) if seen else ""
+    day = _explain(store, topics, incident.start - BEFORE, incident.end, incident.as_of) if seen else ""
+    history = _explain(store, sorted(_known(store)), 0, incident.end, incident.as_of)
+    now: dict[str, Any] = {name: getattr(alarm, name) if alarm else None for name in FROM_DETECTOR}
+    now |= _observed(used, seen)
+    figures = [_figure(name, getattr(incident, name), now[name], history) for name in FROM_DETECTOR]
+    figures += [_figure(name, getattr(incident, name), now[name], window) for name in FROM_WINDOW]
+    figures += [_figure(name, getattr(incident, name), now[name], day or history) for name in FROM_DAY]
+    return Verification(incident.id, (*figures, *_quotes(store, incident, window)))
+
+
+def _known(store: Store) -> set[str]:
+    return {summary.topic for summary in store.topics()}
+
+
+def _stored_alarm(incident: Incident) -> Alarm:
+    """The alarm that the stored figures name, for what can be checked when the detector doesn't fire any more."""
+    return Alarm(
+        topic=incident.topic,
+        rule=incident.rule,
+        severity=SEVERITIES[incident.rule],
+        onset=incident.onset,
+        fired=fired_bin(incident),
+        expected=incident.expected,
+        expected_low=incident.expected_low,
+        expected_high=incident.expected_high,
+        expected_n=incident.expected_n,
+        volume_ratio=incident.volume_ratio,
+    )
+
+
+def _observed(alarm: Alarm, seen: Observed | None) -> dict[str, Any]:
+    if seen is None:
+        return dict.fromkeys((*FROM_WINDOW, *FROM_DAY))
+    return {
+        **{name: getattr(seen, name) for name in (*FROM_WINDOW, "emotions", "emotions_before")},
+        "drivers": drivers(seen.parts),
+        "evidence": choose(seen.sample, seen.parts, negatives=alarm.rule != "volume"),
+        "sentence": sentence(alarm, seen),
+    }
+
+
+def _figure(name: str, stored: Any, now: Any, why: str) -> Figure:
+    if stored == now:
+        return Figure(name, _plain(name, stored), _plain(name, now), "equal", "")
+    reason = why or "no stored post was erased, edited, expired or re-scored since"
+    return Figure(name, _plain(name, stored), _plain(name, now), "changed" if why else "wrong", reason)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A figure as JSON."""
+    if name == "onset" and value is not None:
+        return from_ms(value)
+    return [to_json(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _text(value: Any) -> str:
+    """A figure for people: a driver as `term delay 71 %`, a post by its id."""
+    if value is None:
+        return "–"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {part:.1%}" for name, part in value.items()) or "none"
+    if isinstance(value, list):
+        parts = [f"{item['kind']} {item['name']} {item['share']:.1%}" if "kind" in item else item["id"] for item in value]
+        return ", ".join(parts) or "none"
+    return str(value)
+
+
+def _quotes(store: Store, incident: Incident, why: str) -> Iterable[Figure]:
+    """Each evidence post: is its text the one that was quoted?"""
+    found = store.get([item.id for item in incident.evidence])
+    for item in incident.evidence:
+        now = text_hash(found[item.id].post.text) if item.id in found else None
+        yield _figure(f"quote {item.id}", item.text_hash, now, why)
+
+
+def _explain(store: Store, topics: Sequence[str], since: int, until: int, after: int) -> str:
+    """What happened since to posts created in [since, until): "1 post erased, 2 posts edited"; "" if nothing."""
+    counts: Counter[str] = Counter()
+    for topic in topics:
+        for change in store.changes(topic, since, until, after):
+            counts[change.kind] += change.count
+    return ", ".join(f"{count} {'post' if count == 1 else 'posts'} {kind}" for kind, count in sorted(counts.items()))
