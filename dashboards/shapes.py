@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -169,11 +169,11 @@ class Incident(_Shape):
 
 
 class Figure(_Shape):
-    """One figure or quote of an incident: as it was sent, and as the documents give it now."""
+    """One figure or quote of an incident: as it was sent, and as the documents give it now. A quote is compared by its hash."""
 
     name: str
-    sent: str
-    now: str
+    stored: Any
+    recomputed: Any
     result: Literal["equal", "changed", "wrong"]
     why: str
 

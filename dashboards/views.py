@@ -21,6 +21,7 @@ DRIVER_KINDS = {
     "term": "Words", "cluster": "Near-identical texts", "parent": "Replies to one post", "author": "Authors",
     "platform": "Platforms", "language": "Languages",
 }  # fmt: skip
+NAMED_BY_POST = frozenset({"cluster", "parent"})  # kinds whose parts are named by a post's id
 MOST_DOTS = 200
 MOST_TOPICS = 60  # on the overview; the others are in the search and the API
 
@@ -108,6 +109,7 @@ class IncidentView:
     points: Sequence[TrendPoint]
     drivers: Mapping[str, Sequence[Driver]]  # by kind, largest share first, the rest last
     evidence: Sequence[tuple[Evidence, ScoredPost | None]]  # None: the post is no longer in the store
+    quoted: Mapping[str, ScoredPost]  # the posts that drivers name
 
     @property
     def marks(self) -> list[Mark]:
@@ -172,8 +174,10 @@ def incident(store: Reader, incident_id: str, now: int) -> IncidentView:
     found = store.incident(incident_id)
     frame = _frame(found, now)
     points = [] if found.topic == "*" else store.trend(found.topic, frame.every, frame.start, frame.end)
-    posts = store.get([quote.id for quote in found.evidence])
-    return IncidentView(found, frame, points, _by_kind(found.drivers), [(quote, posts.get(quote.id)) for quote in found.evidence])
+    named = [driver.name for driver in found.drivers if driver.kind in NAMED_BY_POST]
+    posts = store.get([*named, *(quote.id for quote in found.evidence)])
+    evidence = [(quote, posts.get(quote.id)) for quote in found.evidence]
+    return IncidentView(found, frame, points, _by_kind(found.drivers), evidence, posts)
 
 
 def _topic(store: Reader, summary: TopicSummary, range_name: str, now: int, incidents: Sequence[Incident]) -> TopicView:

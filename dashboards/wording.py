@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
@@ -12,6 +12,11 @@ from pipeline.records import DAY, HOUR, MINUTE, Incident, Score, TrendPoint, fro
 THIN = "\u202f"  # narrow no-break space
 NONE = "–"
 STATES = {"open": "open", "growing": "growing", "peak": "at its peak", "quiet": "quiet", "closed": "closed"}
+FIGURES = {
+    "n": "posts", "n_raw": "scored posts", "low": "share, lower end", "high": "share, upper end", "expected_low": "expected, lower end",
+    "expected_high": "expected, upper end", "expected_n": "expected posts", "volume_ratio": "times the usual posts",
+    "emotions_before": "emotions before", "coordinated": "possibly coordinated",
+}  # fmt: skip
 SEVERITIES = {"incident": "Incident", "tone": "Tone shift", "annotation": "Volume only", "pipeline": "Pipeline"}
 
 
@@ -113,6 +118,21 @@ def incident_path(incident_id: str) -> str:
 def of_sentiment(score: Score) -> float:
     """The probability of the sentiment that a score names."""
     return {"negative": score.p_negative, "neutral": score.p_neutral, "positive": score.p_positive}[score.sentiment]
+
+
+def plain(value: object) -> str:
+    """A figure of a verification in a table's cell, however it is built."""
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.6f}".rstrip("0").rstrip(".")
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {plain(item)}" for key, item in value.items()) or NONE
+    if isinstance(value, list | tuple):
+        return f"{len(value)} entries"
+    return str(value)
 
 
 def headline(incident: Incident) -> str:

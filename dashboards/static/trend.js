@@ -3,6 +3,7 @@
 
 const place = document.getElementById("trend");
 const HEIGHT = 340;
+const DAY = 86_400_000;
 
 function colours() {
   const style = getComputedStyle(document.documentElement);
@@ -57,9 +58,10 @@ function layout(data, c) {
     height: HEIGHT, margin: { l: 44, r: 8, t: 8, b: 42 }, paper_bgcolor: c.paper, plot_bgcolor: c.paper,
     font: { family: getComputedStyle(document.body).fontFamily, color: c.faint, size: 12 },
     hovermode: "x unified", hoverlabel: { bgcolor: c.paper, bordercolor: c.line, font: { color: c.ink, size: 13 } }, dragmode: "zoom",
-    xaxis: { ...axis, fixedrange: false, range: [first, end], showgrid: false, type: "date", hoverformat: "%a %e %b %Y, %H:%M UTC", anchor: "y2" },
+    xaxis: { ...axis, fixedrange: false, range: [first, end], showgrid: false, type: "date", hoverformat: "%a %e %b %Y, %H:%M UTC", anchor: "y2",
+      tickformatstops: [{ dtickrange: [null, DAY - 1], value: "%H:%M\n%-d %b" }, { dtickrange: [DAY, null], value: "%-d %b\n%Y" }] },
     yaxis: { ...axis, domain: [0.3, 1], range: [0, Math.min(100, Math.ceil(top / 10) * 10)], ticksuffix: " %", nticks: 5 },
-    yaxis2: { ...axis, domain: [0, 0.22], nticks: 3, rangemode: "tozero" },
+    yaxis2: { ...axis, domain: [0, 0.22], nticks: 2, rangemode: "tozero" },
     shapes: data.marks.map((mark) => ({
       type: "line", x0: mark.at, x1: mark.at, yref: "paper", y0: 0, y1: 1, line: { color: mark.alert ? c.warm : c.faint, width: 1.5, dash: "dot" },
     })),
