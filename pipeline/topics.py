@@ -37,6 +37,7 @@ class Matcher:
         self._topics = tuple(topics)
         self._languages = [frozenset(code.lower() for code in topic.languages) for topic in topics]
         self._default = {topic.name: topic.language for topic in topics}
+        self._filtered = frozenset(topic.name for topic in topics if topic.languages)
         patterns = _patterns(topics)
         self._needles = [_needle(text, *duties) for text, duties in patterns.items()]
         self._automaton = AhoCorasick(list(patterns), matchkind=MatchKind.Standard) if patterns else None
@@ -56,6 +57,10 @@ class Matcher:
     def language(self, topics: Sequence[str]) -> str:
         """What a text of these topics without a sure language is taken for: the first topic's language."""
         return next((self._default[name] for name in topics if name in self._default), "en")
+
+    def filters(self, topics: Sequence[str]) -> bool:
+        """Whether one of these topics wants only some languages."""
+        return any(name in self._filtered for name in topics)
 
     def _found(self, text: str) -> set[int]:
         if self._automaton is None:
