@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline import wiring
 from pipeline.errors import MoodstreamError
+from pipeline.records import from_ms
 from pipeline.settings import Settings, leaves
 
 ENOUGH_DISK = 1_000_000_000  # bytes: about a million posts in SQLite
@@ -59,7 +60,7 @@ def _store(settings: Settings) -> str:
         posts = store.count()
     finally:
         store.close()
-    return f"{settings.store}: {posts:,} posts" + ("" if newest is None else f", the newest of {wiring.shown(newest)}")
+    return f"{settings.store}: {posts:,} posts" + ("" if newest is None else f", the newest of {from_ms(newest)}")
 
 
 def _disk(settings: Settings) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -20,10 +20,11 @@ from pipeline.settings import Settings, TopicSettings
 if TYPE_CHECKING:
     import socket
 
-    from dashboards.shapes import Verification
     from fastapi import FastAPI
 
+    from dashboards.shapes import Verification
     from pipeline.ports import Classifier, Receiver, Store
+    from pipeline.records import Post, Rejected
     from pipeline.stages import Context
     from pipeline.watch import Watch, WatchConfig
 
@@ -96,8 +97,6 @@ def context(settings: Settings, topics: Sequence[TopicSettings] | None = None, *
 
 def sources(settings: Settings, store: Store) -> list[Iterable[Post | Rejected]]:
     """What `run` reads, in the order of the settings."""
-    from producers.files import FileSource
-    from producers.synthetic import Synthetic
 
     found: list[Iterable[Post | Rejected]] = []
     return found
@@ -132,11 +131,10 @@ def page(settings: Settings, store: Store, clock: Clock, status: Callable[[], Ma
     """The page and its API over a store."""
     from dashboards.shapes import Verification
     from dashboards.web import create_app
-
     from pipeline.verify import verify
 
     def check(incident_id: str) -> Verification:
-        return Verification.model_validate(verify(store, store.incident(incident_id), watch_config(settings)), from_attributes=True)
+        return Verification.model_validate(verify(store, store.incident(incident_id)), from_attributes=True)
 
     return create_app(store, settings.web, clock=clock, status=status, verify=check, version=version("moodstream"))
 

@@ -34,7 +34,9 @@ SEEDED_START = "2026-11-02T00:00:00Z"
 DEMO_RATE = 4.0  # posts per topic and five minutes
 DEMO_POSTS = 140_000  # about what 21 days hold, for the progress bar
 
-PortOption = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port of the page; 0 takes any free one. [settings: 8420]")]
+PortOption = Annotated[
+    int | None, typer.Option("--port", min=0, max=65535, help="Port of the page; 0 takes any free one. [settings: 8420]")
+]
 HostOption = Annotated[str | None, typer.Option("--host", help="Address of the page. [settings: 127.0.0.1]")]
 
 
@@ -156,7 +158,7 @@ def _topic(text: str) -> TopicSettings:
 def _demo_settings(settings: Settings, *, quiet: bool) -> Settings:
     """The generator's topics; without receivers of the user's own the terminal is told."""
     from pipeline.settings import ReceiverSettings
-    from producers.synthetic import demo_topics
+    from producers.subjects import demo_topics
 
     terminal = ReceiverSettings.model_validate({"name": "terminal", "url": "terminal:"})
     return settings.model_copy(update={"topics": demo_topics(), "receivers": () if quiet else (terminal,)})

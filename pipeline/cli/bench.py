@@ -1,0 +1,14 @@
+"""Commands that measure: `moodstream bench …`. Each prints the machine, the parts alone and the whole, in one run."""
+
+from __future__ import annotations
+
+import typer
+
+from pipeline.cli import bench_local
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group of this file."""
+    bench = typer.Typer(no_args_is_help=True, help="Measure this machine: speed, memory, alerts. Figures go to docs/performance.md.")
+    bench_local.register(bench)
+    app.add_typer(bench, name="bench")
