@@ -11,7 +11,7 @@ import orjson
 
 from pipeline.baseline import BaselineConfig
 from pipeline.crossings import Crossings, Opened
-from pipeline.detector import DetectorConfig
+from pipeline.detector import VERSION, DetectorConfig
 from pipeline.drivers import drivers
 from pipeline.evidence import choose, text_hash
 from pipeline.incidents import BEFORE, Alarm, Observed, observe, sentence
@@ -77,13 +77,11 @@ def verify(store: Store, incident: Incident) -> Verification:
 
 def verify_all(store: Store, incidents: Sequence[Incident]) -> list[Verification]:
     """The same for many, in their order; incidents that were found in one tick share one walk over the bins."""
-    alarms: dict[str, Alarm] = {}
     groups: dict[tuple[str, int], list[Incident]] = {}
     for incident in incidents:
         groups.setdefault((incident.detector, incident.as_of), []).append(incident)
-    for found in groups.values():
-        alarms |= _replay(store, found)
-    return [_verify(store, incident, alarms.get(incident.id)) for incident in incidents]
+    replays = {key: _replay(store, found) for key, found in groups.items()}
+    return [_verify(store, incident, replays[incident.detector, incident.as_of]) for incident in incidents]
 
 
 def fired_bin(incident: Incident) -> int:
@@ -91,24 +89,26 @@ def fired_bin(incident: Incident) -> int:
     return incident.end - BIN
 
 
-def _replay(store: Store, incidents: Sequence[Incident]) -> dict[str, Alarm]:
-    """Incident id → the alarm that the detector gives when it walks the bins again as they were at `as_of`."""
-    saved = store.state(f"detector:{incidents[0].detector}")
-    if saved is None:
-        return {}
-    rules = orjson.loads(saved)
+@dataclass(frozen=True, slots=True)
+class _Replay:
+    """The alarms of a second walk over the bins as they were at `as_of`, or why there can be none."""
+
+    alarms: dict[tuple[str, int, str], Alarm]
+    since: int = 0
+    excuse: str = ""
+
+
+def _replay(store: Store, incidents: Sequence[Incident]) -> _Replay:
+    rules = orjson.loads(store.state(f"detector:{incidents[0].detector}") or b"null")
+    if rules is None:
+        return _Replay({})
+    if rules["version"] != VERSION:
+        return _Replay({}, excuse=f"found by version {rules['version']} of the detector, this is version {VERSION}")
     until = max(incident.end for incident in incidents)
-    topics = [summary.topic for summary in store.topics()]
-    bins = store.bins(topics, rules["begin"], until, incidents[0].as_of)
-    wanted = {(incident.topic, fired_bin(incident), incident.rule): incident.id for incident in incidents}
-    alarms: dict[str, Alarm] = {}
-    for _, events in Crossings(rules["begin"], config_of(rules["config"])).walk(bins, until):
-        for event in events:
-            if isinstance(event, Opened):
-                alarm = event.alarm
-                if (name := wanted.get((alarm.topic, alarm.fired, alarm.rule))) is not None:
-                    alarms[name] = alarm
-    return alarms
+    bins = store.bins(sorted(_known(store)), rules["begin"], until, incidents[0].as_of)
+    walk = Crossings(rules["begin"], config_of(rules["config"])).walk(bins, until)
+    alarms = [event.alarm for _, events in walk for event in events if isinstance(event, Opened)]
+    return _Replay({(alarm.topic, alarm.fired, alarm.rule): alarm for alarm in alarms}, rules["begin"])
 
 
 def config_of(saved: dict[str, Any]) -> DetectorConfig:
@@ -117,18 +117,19 @@ def config_of(saved: dict[str, Any]) -> DetectorConfig:
     return DetectorConfig(**{**saved, "baseline": BaselineConfig(**baseline), "volume": VolumeConfig(**saved["volume"])})
 
 
-def _verify(store: Store, incident: Incident, alarm: Alarm | None) -> Verification:
+def _verify(store: Store, incident: Incident, replay: _Replay) -> Verification:
+    alarm = replay.alarms.get((incident.topic, fired_bin(incident), incident.rule))
     used = alarm or _stored_alarm(incident)
-    topics = used.topics or (incident.topic,)
-    seen = observe(store, used, incident.as_of) if alarm or incident.topic in _known(store) else None
-    window = _explain(store, topics, incident.start, incident.end, incident.as_of) if seen else ""
-    day = _explain(store, topics, incident.start - BEFORE, incident.end, incident.as_of) if seen else ""
-    history = _explain(store, sorted(_known(store)), 0, incident.end, incident.as_of)
+    known = _known(store)
+    topics = sorted(known.intersection(used.topics or (incident.topic,)))
+    seen = observe(store, used, incident.as_of) if topics else None
+    window = _explain(store, topics, incident.start, incident.end, incident.as_of)
+    day = _explain(store, topics, incident.start - BEFORE, incident.end, incident.as_of)
+    history = replay.excuse or _explain(store, sorted(known), replay.since, incident.end, incident.as_of)
     now: dict[str, Any] = {name: getattr(alarm, name) if alarm else None for name in FROM_DETECTOR}
     now |= _observed(used, seen)
-    figures = [_figure(name, getattr(incident, name), now[name], history) for name in FROM_DETECTOR]
-    figures += [_figure(name, getattr(incident, name), now[name], window) for name in FROM_WINDOW]
-    figures += [_figure(name, getattr(incident, name), now[name], day or history) for name in FROM_DAY]
+    reasons = {**dict.fromkeys(FROM_DETECTOR, history), **dict.fromkeys(FROM_WINDOW, window), **dict.fromkeys(FROM_DAY, day or history)}
+    figures = [_figure(name, getattr(incident, name), now[name], why) for name, why in reasons.items()]
     return Verification(incident.id, (*figures, *_quotes(store, incident, window)))
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 import orjson
 
 from pipeline.crossings import EVERYTHING, Crossings, Moved, Opened, Risen, StoryEvent, digests
-from pipeline.detector import DetectorConfig
+from pipeline.detector import VERSION, DetectorConfig
 from pipeline.errors import NotFoundError
 from pipeline.incidents import Alarm, build, incident_id
 from pipeline.lifecycle import enter, overlaps
@@ -283,9 +283,10 @@ class Watch:
 
     def _remember(self, walk: Crossings) -> str:
         """Keep the configuration and first bin of the walk under their hash, so that verify can walk the same way."""
-        rules = orjson.dumps({"begin": walk.begin, "config": asdict(walk.detector.config)}, option=orjson.OPT_SORT_KEYS)
-        name = hashlib.blake2b(rules, digest_size=8).hexdigest()
-        self._store.save_state(f"detector:{name}", rules)
+        rules = {"version": VERSION, "begin": walk.begin, "config": asdict(walk.detector.config)}
+        data = orjson.dumps(rules, option=orjson.OPT_SORT_KEYS)
+        name = hashlib.blake2b(data, digest_size=8).hexdigest()
+        self._store.save_state(f"detector:{name}", data)
         return name
 
 

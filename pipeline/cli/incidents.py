@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.verify import Figure, Verification
 
 COLUMNS = ("id", "topic", "severity", "state", "onset", "fired", "closed", "share", "expected", "n", "sentence")
+SHORT = ("id", "severity", "state", "topic", "onset", "sentence")  # what fits a terminal
 EVERY = 100_000
 WIDTH = 60  # of a figure in the table; --json has all of it
 
@@ -55,7 +56,7 @@ def incidents(
         if as_json:
             write_json([full_json(opened, item) for item in found])
         else:
-            write_rows([_row(item) for item in found], COLUMNS, as_csv=as_csv)
+            write_rows([_row(item) for item in found], COLUMNS if as_csv else SHORT, as_csv=as_csv)
 
 
 def incident(incident_id: IdArgument, as_json: JsonOption = False, store: StoreOption = None, config: ConfigOption = None) -> None:
