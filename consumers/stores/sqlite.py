@@ -7,8 +7,9 @@
 * **Recomputable**: `latest()[1]` is a watermark. Whatever a later transaction stores gets an `ingested_at` above it, if need be by
   moving it up a millisecond, and what it changes is dated above it in `changes`. So figures taken as of a watermark that
   `latest` gave can be computed again from the documents for ever after.
-* **Forgotten**: what is erased leaves documents, search, bins and trends at once. Its words leave the file with the next calls of
-  `refresh`, which rewrite the search index slice by slice; `scrub` does it in one go.
+* **Forgotten**: what is erased leaves documents, search, bins and trends at once. Its words leave the search index and the log with
+  the next calls of `refresh`, slice by slice. SQLite may still hold copies in the unused part of pages that once overflowed (0.3 %
+  of erased posts in a shuffled store of 4,000); `scrub` rewrites the whole file, and then no byte is left.
 * **Retention**: posts before the horizon of the last `expire` are refused, so a replay can't bring them back.
 """
 
@@ -30,6 +31,8 @@ from consumers.stores.sqlite_file import BUSY_MS, SqliteFile
 from pipeline.errors import StoreBlocked, StoreBusy
 from pipeline.ports import Change, Written
 from pipeline.records import Bin, Incident, Notification, Rejected, ScoredPost, TopicSummary, TrendPoint
+
+PURGE_SLICES = 3  # by one `refresh`: a small index is done at once, a large one in some calls more
 
 
 class SqliteStore:
@@ -88,13 +91,16 @@ class SqliteStore:
         with self._file.writing() as connection:
             sqlite_bins.recompute(connection)
             changed = sqlite_bins.take_changed(connection)
-        self._purge_a_slice()
+        for _ in range(PURGE_SLICES):
+            if not self._purge_a_slice():
+                break
         return changed
 
     def scrub(self) -> None:
-        """Purge the words of all erased posts from the file now; writers are blocked in slices of about 0.1 s."""
+        """Remove every trace of erased posts now: finish the purge and rewrite the file (needs twice its size on disk)."""
         while self._purge_a_slice():
             pass
+        self._file.rewrite()
 
     def _purge_a_slice(self) -> bool:
         """True while there is more to do."""

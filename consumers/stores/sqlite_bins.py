@@ -53,14 +53,21 @@ _HOURS_FROM_BINS = f"""
     GROUP BY d.topic, d.hour"""
 
 
+# In this order; each visits the dirty bins only.
+STATEMENTS = (
+    "DELETE FROM bins WHERE (topic, dated, start) IN (SELECT topic, dated, start FROM dirty)",
+    _BINS_FROM_POSTS,
+    f"DELETE FROM hours WHERE (topic, start) IN (SELECT topic, start - start % {HOUR} FROM dirty)",
+    _HOURS_FROM_BINS,
+    "INSERT OR IGNORE INTO changed SELECT topic, start FROM dirty WHERE dated",
+    "DELETE FROM dirty",
+)
+
+
 def recompute(connection: Connection) -> None:
     """Make the dirty bins and their hours anew from the documents; what was recomputed goes to `changed`."""
-    connection.execute("DELETE FROM bins WHERE (topic, dated, start) IN (SELECT topic, dated, start FROM dirty)")
-    connection.execute(_BINS_FROM_POSTS)
-    connection.execute(f"DELETE FROM hours WHERE (topic, start) IN (SELECT topic, start - start % {HOUR} FROM dirty)")
-    connection.execute(_HOURS_FROM_BINS)
-    connection.execute("INSERT OR IGNORE INTO changed SELECT topic, start FROM dirty WHERE dated")
-    connection.execute("DELETE FROM dirty")
+    for statement in STATEMENTS:
+        connection.execute(statement)
 
 
 def is_dirty(connection: Connection) -> bool:

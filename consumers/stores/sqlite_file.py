@@ -105,6 +105,13 @@ class SqliteFile:
             self._check_open()
             return bool(self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
 
+    def rewrite(self) -> None:
+        """Copy what is in use into fresh pages, so that no deleted byte is left; writers wait meanwhile."""
+        with self._lock, self._named_errors():
+            self._check_open()
+            self._writer.execute("VACUUM")
+            self.empty_log()
+
     def close(self) -> None:
         """Close every connection; a reader that is still at work closes its own when it is done."""
         with self._lock:

@@ -23,7 +23,7 @@ def trend(connection: Connection, topic: str, every: int, since: int | None, unt
     number = topic_number(connection, topic)
     table, unit = ("hours", HOUR) if every % HOUR == 0 else ("bins", BIN)
     first = 0 if since is None else floor_to(since, unit)
-    last = LAST_TIME if until is None else until
+    last = LAST_TIME + 1 if until is None else until
     rows = connection.execute(
         f"""SELECT start / ?1 * ?1 AS bucket, {_SUMMED} FROM {table}
             WHERE topic = ?2 {"AND dated IN (0, 1)" if table == "bins" else ""} AND start >= ?3 AND start < ?4

@@ -16,11 +16,11 @@ import orjson
 
 from consumers.stores.revision import Document
 from consumers.stores.sqlite_schema import POST_COLUMNS, SCORE_COLUMNS
-from pipeline.records import EMOTIONS, SCALE, Post, Score, ScoredPost
+from pipeline.records import DAY, EMOTIONS, SCALE, Post, Score, ScoredPost
 from pipeline.trends import fixed
 
 TIE_BITS = 21
-LAST_TIME = 2**42 - 2  # ms, in the year 2109: the key of the millisecond after it still fits in 63 bits
+LAST_TIME = 2**42 - DAY  # ms, in the year 2109: the keys of the end of its hour still fit in 63 bits
 Row = tuple[Any, ...]
 
 NO_SCORE: tuple[None, ...] = (None,) * len(SCORE_COLUMNS)

@@ -44,7 +44,8 @@ def create(connection: sqlite3.Connection) -> None:
 def _document_tables() -> tuple[str, ...]:
     return (
         f"""CREATE TABLE posts (
-            key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, platform TEXT NOT NULL, created_at INTEGER NOT NULL, text TEXT NOT NULL, event TEXT NOT NULL, kind TEXT NOT NULL, lang TEXT, author TEXT,
+            key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, platform TEXT NOT NULL, created_at INTEGER NOT NULL,
+            text TEXT NOT NULL, event TEXT NOT NULL, kind TEXT NOT NULL, lang TEXT, author TEXT,
             parent_id TEXT, root_id TEXT, url TEXT, rating REAL, reach INTEGER, source TEXT, dated INTEGER NOT NULL,
             assigned TEXT NOT NULL, topics TEXT NOT NULL, labels TEXT, sentiment TEXT, model TEXT, scored_at INTEGER NOT NULL,
             ingested_at INTEGER NOT NULL, revised_at INTEGER NOT NULL, weight INTEGER NOT NULL, {_integers(SCORE_COLUMNS)})""",
