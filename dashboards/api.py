@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -11,13 +13,15 @@ from fastapi.responses import StreamingResponse
 
 from dashboards import shapes
 from dashboards.events import Hub, Snapshot
-from dashboards.views import Reader, is_open
+from dashboards.views import Reader, is_open, known_topic
 from pipeline.durations import bucket, moment
-from pipeline.errors import InputError, NotFoundError
+from pipeline.errors import InputError
 from pipeline.evidence import quotes
 from pipeline.records import Incident, from_ms, scored_to_json, to_json
 from pipeline.shares import compare
 
+EVERY_TOPIC = "*"  # of an incident of the pipeline itself
+PACE_SECONDS = 15.0
 MOST_BUCKETS = 10_000  # per answer: 35 days of five minutes
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": shapes.Problem, "description": text}
@@ -39,6 +43,24 @@ IncidentId = Annotated[str, Path(min_length=1, max_length=100, description="an i
 Verify = Callable[[str], shapes.Verification]
 
 
+class Pace:
+    """Posts stored per second, measured over the last ten seconds or so in which somebody looked."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: deque[tuple[float, int]] = deque(maxlen=12)
+
+    def measure(self, posts: int) -> float | None:
+        """Take note of the number of stored posts. None until it was noted at two moments half a second apart."""
+        now = self._clock()
+        while self._seen and now - self._seen[0][0] > PACE_SECONDS:
+            self._seen.popleft()
+        if not self._seen or now - self._seen[-1][0] >= 0.5:
+            self._seen.append((now, posts))
+        began, first = self._seen[0]
+        return max(0.0, (posts - first) / (now - began)) if now - began >= 0.5 else None
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """What the routes work with."""
@@ -48,6 +70,7 @@ class Service:
     status: Callable[[], Mapping[str, object]]
     verify: Verify | None
     version: str
+    pace: Pace
 
     def stretch(self, since: str | None, until: str | None) -> tuple[int | None, int | None]:
         """Two times as a caller wrote them. InputError if one can't be read, or if they are the wrong way round."""
@@ -59,15 +82,16 @@ class Service:
 
     def counters(self) -> dict[str, object]:
         """The status line: what the store holds and what the process says of itself."""
-        topics, newest = self.store.topics(), self.store.latest()[0]
+        topics, newest, posts, said = self.store.topics(), self.store.latest()[0], self.store.count(), dict(self.status())
         return {
             "version": self.version,
             "now": from_ms(self.clock()),
-            "posts": self.store.count(),
+            "posts": posts,
+            "posts_per_second": said.get("posts_per_second", self.pace.measure(posts)),
             "newest": None if newest is None else from_ms(newest),
             "topics": len(topics),
             "open_incidents": sum(topic.open_incidents for topic in topics),
-            "service": dict(self.status()),
+            "service": said,
         }
 
     def snapshot(self) -> Snapshot:
@@ -157,6 +181,8 @@ def _add_incidents(routes: APIRouter, service: Service) -> None:
         topic: AnyTopic = None, open_only: Annotated[bool, Query(alias="open")] = False, limit: Limit = 100
     ) -> list[dict[str, Any]]:
         """Newest onset first."""
+        if topic is not None and topic != EVERY_TOPIC:
+            known_topic(store, topic)
         return [_quoted(store, one) for one in store.incidents(topic, open_only, limit)]
 
     @routes.get("/incidents/{incident_id}", response_model=shapes.Incident, tags=["incidents"])
@@ -202,10 +228,8 @@ def topic_list(text: str) -> list[str]:
 
 def check_buckets(store: Reader, topic: str, width: int, since: int | None, until: int | None) -> None:
     """InputError when an answer could have more than MOST_BUCKETS buckets; NotFoundError for an unknown topic."""
-    known = {summary.topic: summary for summary in store.topics()}
-    if topic not in known:
-        raise NotFoundError.of("topic", topic, known)
-    first, last = known[topic].first, known[topic].last
+    summary = known_topic(store, topic)
+    first, last = summary.first, summary.last
     if first is None or last is None:
         return
     span = min(last, last if until is None else until) - max(first, since or first)

@@ -143,7 +143,6 @@ class Incident(_Shape):
     closed: Moment | None
     as_of: Moment
     model: str | None
-    detector: str
     start: Moment
     end: Moment
     n: float
@@ -166,6 +165,7 @@ class Incident(_Shape):
     historical: bool
     late: bool
     timeline: list[Step]
+    detector: str = Field(description="hash of the detector's configuration")
 
 
 class Figure(_Shape):
@@ -192,6 +192,7 @@ class Status(_Shape):
     version: str
     now: Moment
     posts: int
+    posts_per_second: float | None = Field(description="stored lately; null until measured")
     newest: Moment | None
     topics: int
     open_incidents: int

@@ -154,10 +154,15 @@ def overview(store: Reader, now: int) -> Overview:
 
 def topic(store: Reader, name: str, range_name: str, now: int) -> TopicView:
     """One topic over a range. NotFoundError names the nearest topic."""
-    summaries = {summary.topic: summary for summary in store.topics()}
-    if name not in summaries:
-        raise NotFoundError.of("topic", name, summaries)
-    return _topic(store, summaries[name], range_name, now, store.incidents(topic=name, limit=100))
+    return _topic(store, known_topic(store, name), range_name, now, store.incidents(topic=name, limit=100))
+
+
+def known_topic(store: TrendReader, name: str) -> TopicSummary:
+    """The summary of a topic. NotFoundError names the nearest one."""
+    known = {summary.topic: summary for summary in store.topics()}
+    if name not in known:
+        raise NotFoundError.of("topic", name, known)
+    return known[name]
 
 
 def mood_map(store: Reader, view: TopicView) -> MoodMap:

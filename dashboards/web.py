@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from dashboards import assets, charts, views, wording
-from dashboards.api import Service, Verify, router
+from dashboards.api import Pace, Service, Verify, router
 from dashboards.events import Hub
 from dashboards.security import COOKIE, HEADERS, Doorkeeper, Guard, client_of, local_path
 from dashboards.windows import DEFAULT_RANGE, RANGES
@@ -26,6 +26,7 @@ from pipeline.settings import WebSettings
 
 FOUND_POSTS = 50  # on the search page
 NEWEST_POSTS = 20  # on the topic page
+FILTERS = ("percent", "points", "band", "count", "decimal", "moment", "lasting", "rounded", "plain")  # of wording.py, for the templates
 
 
 def create_app(
@@ -42,7 +43,7 @@ def create_app(
     `status` may give `posts_per_second`, `factor` (simulated seconds per real second), `model`, `mode` (demo, run, serve) and
     anything else that is JSON. `verify` recomputes an incident by its id. `app.state.hub.close()` ends the event streams.
     """
-    service = Service(store, clock, status, verify, version)
+    service = Service(store, clock, status, verify, version, Pace())
     door = Doorkeeper(settings)
     app = FastAPI(title="moodstream", version=version, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.state.hub = Hub(service.snapshot)
@@ -68,17 +69,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        for filter_of in (
-            wording.percent,
-            wording.points,
-            wording.band,
-            wording.count,
-            wording.decimal,
-            wording.moment,
-            wording.lasting,
-            wording.rounded,
-        ):
-            self._jinja.filters[filter_of.__name__] = filter_of
+        self._jinja.filters.update({name: getattr(wording, name) for name in FILTERS})
         self._jinja.globals.update(
             asset=assets.address,
             charts=charts,

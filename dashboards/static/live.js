@@ -67,8 +67,10 @@ function counters(data) {
   };
   put("posts", number.format(data.posts));
   put("now", when(data.now));
-  const speed = data.service.posts_per_second;
-  if (typeof speed === "number") put("speed", number.format(speed));
+  if (data.posts_per_second !== null) {
+    put("speed", number.format(data.posts_per_second));
+    document.querySelector('[data-count="speed"]').parentElement.hidden = false;
+  }
 }
 
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
