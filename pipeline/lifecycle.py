@@ -48,7 +48,7 @@ def step(story: Story, start: int, active: bool, excess: float) -> Story:
 def _quieten(story: Story, start: int) -> Story:
     if story.quiet_since is None:
         return Story("quiet", story.largest, start)
-    if start + BIN - story.quiet_since >= QUIET_FOR:
+    if start - story.quiet_since >= QUIET_FOR:
         return replace(story, state="closed")
     return story
 
@@ -62,6 +62,6 @@ def enter(incident: Incident, state: State, at: int) -> Incident:
 
 
 def overlaps(incident: Incident, onset: int, fired: int) -> bool:
-    """Whether a crossing with this onset and firing bin belongs to the incident's story."""
-    end = incident.closed if incident.closed is not None else max(incident.end, fired + BIN)
-    return incident.onset < fired + BIN and onset < end
+    """Whether a crossing with this onset and firing bin belongs to the incident's story; a story goes on for two quiet hours."""
+    begins_before_it_ends = incident.closed is None or onset < incident.closed
+    return begins_before_it_ends and incident.onset < fired + BIN + QUIET_FOR

@@ -219,12 +219,20 @@ class Watch:
         known = self._incident(alarm.topic, alarm.onset, alarm.rule, alarm.fired)
         if known is not None:
             self._ids[alarm.topic, alarm.onset, alarm.rule] = known.id
-            return []
+            return self._reopen(known, alarm) if alarm.fired >= reached else []
         late = alarm.fired < reached
         historical = not late and self._is_history(alarm, as_of, now)
         incident = build(self._store, alarm, as_of, self._remember(walk), late=late, historical=historical)
         self._store.save(incident, messages(incident, "opened", self._subscriptions, now, self._link))
         return [incident]
+
+    def _reopen(self, known: Incident, alarm: Alarm) -> list[Incident]:
+        """A story that returns before it was over for two hours goes on; nobody is told twice."""
+        if known.state != "closed" or alarm.fired + BIN <= known.timeline[-1][1]:
+            return []
+        again = enter(known, "open", alarm.fired + BIN)
+        self._store.save(again)
+        return [again]
 
     def _is_history(self, alarm: Alarm, as_of: int, now: int) -> bool:
         """Was the crossing over for three hours, or had its first posts happened three hours before they arrived?"""
