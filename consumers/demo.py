@@ -51,9 +51,9 @@ class Demo:
         self.status = service.status
         self.start = clock.now
 
-    def fill(self, progress: Callable[[int], None]) -> None:
+    def fill(self, progress: Callable[[int], None], days: int = PAST_DAYS) -> None:
         """Store the past up to the start. `progress` gets how many posts each batch had."""
-        past = iter(self._arriving(self.start - PAST_DAYS * DAY, self.start))
+        past = iter(self._arriving(self.start - days * DAY, self.start))
         while batch := list(islice(past, FILL_BATCH)):
             self._take(batch)
             progress(len(batch))

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from pipeline.ports import Store
 
 SEEDED_START = "2026-11-02T00:00:00Z"
-DEMO_RATE = 4.0  # posts per topic and five minutes
-DEMO_POSTS = 140_000  # about what 21 days hold, for the progress bar
+RATE = 4.0  # posts per topic and five minutes
+DAY_POSTS = 7_000  # about what a day holds, for the progress bar
 
 PortOption = Annotated[
     int | None, typer.Option("--port", min=0, max=65535, help="Port of the page; 0 takes any free one. [settings: 8420]")
@@ -54,6 +54,7 @@ def demo(
     store: StoreOption = None,
     port: PortOption = None,
     host: HostOption = None,
+    days: Annotated[int, typer.Option("--days", min=2, max=90, help="Days of past to fill.")] = 21,
     until_incident: Annotated[bool, typer.Option("--until-incident", help="No page: as fast as possible until an incident opens.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -66,9 +67,9 @@ def demo(
         opened = wiring.open_store(settings.store)
         try:
             if until_incident:
-                _demo_until_incident(settings, opened, seed, began, as_json)
+                _demo_until_incident(settings, opened, seed, days, began, as_json)
             else:
-                _demo_live(settings, opened, seed)
+                _demo_live(settings, opened, seed, days)
         finally:
             opened.close()
 
@@ -172,17 +173,17 @@ def _demo(settings: Settings, store: Store, seed: int | None, wait: Any = None) 
 
     start = to_ms(SEEDED_START) if seed is not None else wiring.wall_clock() // MINUTE * MINUTE
     clock = SteppedClock(start)
-    feed = Synthetic(random.SystemRandom().randrange(2**31) if seed is None else seed, rate=DEMO_RATE, stories=default_stories(start))
+    feed = Synthetic(random.SystemRandom().randrange(2**31) if seed is None else seed, rate=RATE, stories=default_stories(start))
     service = Embedded(store, wiring.context(settings), wiring.watch(settings, store), clock, wait)
     return Demo(service, feed.arriving, clock)
 
 
-def _demo_until_incident(settings: Settings, store: Store, seed: int | None, began: float, as_json: bool) -> None:
+def _demo_until_incident(settings: Settings, store: Store, seed: int | None, days: int, began: float, as_json: bool) -> None:
     from pipeline.incidents import full_json
 
     feed = _demo(settings, store, seed)
-    with _filling() as progress:
-        feed.fill(progress)
+    with _filling(days) as progress:
+        feed.fill(progress, days)
     incident = feed.until_incident()
     seconds = round(time.monotonic() - began, 2)
     if as_json:
@@ -193,7 +194,7 @@ def _demo_until_incident(settings: Settings, store: Store, seed: int | None, beg
         raise typer.Exit(1)
 
 
-def _demo_live(settings: Settings, store: Store, seed: int | None) -> None:
+def _demo_live(settings: Settings, store: Store, seed: int | None, days: int) -> None:
     from consumers.demo import FACTOR
     from pipeline.notify import Outbox
 
@@ -208,9 +209,9 @@ def _demo_live(settings: Settings, store: Store, seed: int | None) -> None:
             outbox.deliver_due(feed.clock())
 
         listener = _bound(settings)
-        err.print("storing three weeks of past ...")
-        with _filling() as progress:
-            feed.fill(progress)
+        err.print(f"storing {days} days of past ...")
+        with _filling(days) as progress:
+            feed.fill(progress, days)
         with _page(settings, store, feed.clock, status, listener):
             feed.follow(FACTOR, stopping.wait, told)
     err.print("stopped")
@@ -269,11 +270,11 @@ def _stop_on_signal() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def _filling() -> Iterator[Any]:
+def _filling(days: int) -> Iterator[Any]:
     """A progress bar for the past; gives the function that moves it."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,} posts"), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task("past", total=DEMO_POSTS)
+        task = progress.add_task("past", total=DAY_POSTS * days)
         yield lambda n: progress.advance(task, n)
 
 
