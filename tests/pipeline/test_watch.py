@@ -167,8 +167,8 @@ def test_old_files_are_history(bench: Bench) -> None:
 def test_a_crossing_made_by_late_posts_is_not_sent(bench: Bench) -> None:
     """When posts that come an hour late make a spike in bins already passed, the incident is late, without firing time or message."""
     posts = stream(["tea", "coffee"], 78, SPIKE)
-    held = [item for item in posts if item.post.text.startswith(("kettle", "the kettle", "this kettle", "they sold", "refund"))]
-    held = [replace(item, ingested_at=START + 75 * BIN) for item in held if 38 * BIN <= item.post.created_at - START < 54 * BIN]
+    hot = [item for item in posts if 38 * BIN <= item.post.created_at - START < 54 * BIN and item.score and item.score.p_negative > 0.5]
+    held = [replace(item, ingested_at=START + 75 * BIN) for item in hot]
     ids = {item.id for item in held}
     bench.play([item for item in posts if item.id not in ids] + held, START + 80 * BIN, 3 * BIN, SOON)
     (incident,) = share_incidents(bench)
