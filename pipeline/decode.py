@@ -62,7 +62,7 @@ def decode(lines: Iterable[Line], limits: LimitSettings, *, live: bool) -> Decod
     out = Decoded()
     for line in lines:
         try:
-            post = post_from(_parsed(line.raw, limits), line.at)
+            post = post_from(parsed(line.raw, limits.record_bytes), line.at)
             if not live:
                 refuse_impossible_time(post.created_at, line.at)
         except Unfit as reason:
@@ -78,9 +78,10 @@ def rejected(reason: str, raw: bytes, where: str, at: int) -> Rejected:
     return Rejected(visible(reason), raw[:_KEPT], where, at)
 
 
-def _parsed(raw: bytes, limits: LimitSettings) -> dict[str, Any]:
-    if len(raw) > limits.record_bytes:
-        raise Unfit("too_large", f"{len(raw):,} bytes; at most {limits.record_bytes:,} are taken (limits.record_bytes)")
+def parsed(raw: bytes, most: int) -> dict[str, Any]:
+    """A JSON object of at most `most` bytes and `DEPTH` levels. Raises Unfit."""
+    if len(raw) > most:
+        raise Unfit("too_large", f"{len(raw):,} bytes; at most {most:,} are taken (limits.record_bytes)")
     try:
         data = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

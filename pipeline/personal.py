@@ -26,7 +26,10 @@ _CARD = re.compile(
     r"|35\d{14}|6(?:011|4[4-9]\d|5\d\d)\d{12,15}|62\d{14,17}|(?:50|5[6-8]|6[37])\d{10,17}"
 )
 _CARD_GROUPS = {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 4, 1), (6, 13), (4, 5, 6)}
-_DATE = re.compile(r"(?:(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ][0-3]?\d|[0-3]?\d[-./ ][0-3]?\d[-./ ](?:19|20)?\d\d)(?!\d)")
+_DATE = re.compile(
+    r"(?:(?:19|20)\d\d(?P<a>[-./ ])(?:0?[1-9]|1[0-2])(?P=a)[0-3]?\d|[0-3]?\d(?P<b>[-./])[0-3]?\d(?P=b)(?:(?:19|20)?\d\d)(?!(?P=b)?\d)"
+    r"|[0-3]?\d [01]?\d (?:19|20)\d\d)(?!\d)"
+)
 _SPEAKS_OF_A_PHONE = re.compile(
     r"(?:\b(?:call|phone|tel|telephone|mobile|cell|text|sms|whatsapp|signal|fax|dial|ring|reach|number|contact|hotline|handy|tel[ée]fono"
     r"|t[ée]l|m[óo]vil)\b|\N{TELEPHONE RECEIVER}|\N{MOBILE PHONE}|\N{BLACK TELEPHONE}\ufe0f?)[^\d]{0,20}$",
