@@ -94,12 +94,44 @@ class LimitSettings(_Part):
     queue_posts: int = Field(20_000, ge=100, description="posts waiting in memory; then the source waits")
 
 
+class KafkaSettings(_Part):
+    """The broker between producers and workers."""
+
+    bootstrap: str = Field("127.0.0.1:9092", description="HOST:PORT of one or more brokers, with commas")
+    topic: str = Field("moodstream-posts", description="where posts, edits and deletes go")
+    dead_letters: str = Field("moodstream-dead-letters", description="where records go that can't be processed")
+    group: str = Field("moodstream", description="the workers' consumer group")
+    partitions: int = Field(8, ge=1, le=1000, description="of a topic that has to be made: the most workers that can share the work")
+    replication: int = Field(1, ge=1, le=9, description="copies of a topic that has to be made")
+    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field("PLAINTEXT", description="how to connect")
+    ca_file: Path | None = Field(None, description="certificates to trust; the system's if not given")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("SCRAM-SHA-512", description="how to log in")
+    username: str | None = Field(None, description="for SASL")
+    password: SecretStr | None = Field(None, description="for SASL")
+    allow_insecure: bool = Field(False, description="allow a connection without TLS beyond this machine")
+    wait_seconds: float = Field(120, ge=1, description="how long to wait for a broker or store that isn't there at the start")
+    spill_file: str = Field("moodstream-unsent.ndjson", description="where the producer keeps what no broker took")
+
+
+class ElasticsearchSettings(_Part):
+    """The store behind an elasticsearch:// URL (elasticsearchs:// is with TLS)."""
+
+    username: str | None = Field(None, description="user of basic authentication")
+    password: SecretStr | None = Field(None, description="of that user")
+    api_key: SecretStr | None = Field(None, description="instead of user and password")
+    ca_file: Path | None = Field(None, description="certificates to trust; the system's if not given")
+    allow_insecure: bool = Field(False, description="allow a connection without TLS beyond this machine")
+    request_seconds: float = Field(30, ge=1, le=600, description="how long one request may take")
+    fresh_seconds: float = Field(2, ge=0, le=600, description="reads recompute changed bins at most this often")
+    replicas: int = Field(0, ge=0, le=5, description="copies of each index besides the first")
+
+
 class Settings(BaseSettings):
     """All settings of one process."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid")
 
-    store: str = Field("sqlite:///moodstream.db", description="sqlite:///FILE")
+    store: str = Field("sqlite:///moodstream.db", description="sqlite:///FILE or elasticsearch://HOST:PORT (elasticsearchs: with TLS)")
     model: str = Field("auto", description="auto, a model's name, or a checkpoint's folder")
     batch_size: int = Field(256, ge=1, le=65536, description="texts scored at once")
     author_key: SecretStr | None = Field(None, description="key of the author hashes; made and kept beside the store if not given")
@@ -111,6 +143,8 @@ class Settings(BaseSettings):
     detector: DetectorSettings = DetectorSettings()
     retention: RetentionSettings = RetentionSettings()
     limits: LimitSettings = LimitSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    elasticsearch: ElasticsearchSettings = ElasticsearchSettings()
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @property
@@ -218,6 +252,7 @@ def _keys_at(location: list[str]) -> set[str]:
     parts: dict[str, type[BaseModel]] = {
         "topics": TopicSettings, "receivers": ReceiverSettings, "sources": SourceSettings, "web": WebSettings,
         "detector": DetectorSettings, "retention": RetentionSettings, "limits": LimitSettings,
+        "kafka": KafkaSettings, "elasticsearch": ElasticsearchSettings,
     }  # fmt: skip
     return set((parts[location[0]] if location and location[0] in parts else Settings).model_fields)
 

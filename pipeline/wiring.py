@@ -6,7 +6,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import NotFoundError, SettingsError, Unavailable
 from pipeline.records import MINUTE
-from pipeline.settings import Settings, TopicSettings
+from pipeline.settings import Settings, SourceSettings, TopicSettings, load
 
 if TYPE_CHECKING:
     import socket
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from dashboards.shapes import Verification
-    from pipeline.ports import Classifier, Receiver, Store
-    from pipeline.records import Post, Rejected
+    from pipeline.ports import Classifier, Receiver, Source, Store
     from pipeline.stages import Context
     from pipeline.watch import Watch, WatchConfig
 
 Clock = Callable[[], int]
 SQLITE = "sqlite:///"
+ELASTIC = ("elasticsearch://", "elasticsearchs://")
 
 
 def wall_clock() -> int:
@@ -38,10 +38,14 @@ def wall_clock() -> int:
 
 
 def open_store(url: str, now: Clock = wall_clock, *, must_exist: bool = False) -> Store:
-    """The store behind a URL: `sqlite:///relative.db`, `sqlite:////absolute.db`.
+    """The store behind a URL: `sqlite:///relative.db`, `sqlite:////absolute.db`, `elasticsearch://HOST:PORT`.
 
     Raises SettingsError for another kind of URL, NotFoundError if it must exist and doesn't, StoreError if it can't be used.
     """
+    if url.startswith(ELASTIC):
+        from consumers.stores.elastic import ElasticStore
+
+        return ElasticStore.open(url, load().elasticsearch, now=now)
     path = store_path(url)
     if must_exist and not path.exists():
         raise NotFoundError(f"no store at {path}; `moodstream run`, `demo` or `ingest` make one, --store URL names another")
@@ -53,15 +57,21 @@ def open_store(url: str, now: Clock = wall_clock, *, must_exist: bool = False) -
 def store_path(url: str) -> Path:
     """The file of a `sqlite:///` URL; SettingsError for anything else."""
     if not url.startswith(SQLITE) or len(url) == len(SQLITE):
-        raise SettingsError(f"store {url!r} can't be used: write sqlite:///FILE, e.g. sqlite:///moodstream.db")
+        raise SettingsError(
+            f"store {url!r} can't be used: write sqlite:///FILE, e.g. sqlite:///moodstream.db, or elasticsearch://HOST:PORT"
+        )
     return Path(url.removeprefix(SQLITE))
 
 
 def author_key(settings: Settings) -> bytes:
-    """The key of the author hashes: from the settings, else made once and kept beside the store, readable by its owner only."""
+    """The key of the author hashes: from the settings, else made once and kept beside the store, readable by its owner only.
+
+    For a store on a server the file is ./moodstream.key; workers on several machines need the same key in MOODSTREAM_AUTHOR_KEY.
+    """
     if settings.author_key is not None:
         return settings.author_key.get_secret_value().encode()
-    file = store_path(settings.store).with_suffix(".key")
+    on_server = settings.store.startswith(ELASTIC)
+    file = Path("moodstream.key") if on_server else store_path(settings.store).with_suffix(".key")
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -95,11 +105,20 @@ def context(settings: Settings, topics: Sequence[TopicSettings] | None = None, *
     )
 
 
-def sources(settings: Settings, store: Store) -> list[Iterable[Post | Rejected]]:
-    """What `run` reads, in the order of the settings."""
+def sources(settings: Settings, clock: Clock, wait: Callable[[float], bool]) -> list[Source]:
+    """What `run` reads, in the order of the settings. InputError for a column map that names no field."""
+    return [_source(one, settings, clock, wait) for one in settings.sources]
 
-    found: list[Iterable[Post | Rejected]] = []
-    return found
+
+def _source(one: SourceSettings, settings: Settings, clock: Clock, wait: Callable[[float], bool]) -> Source:
+    if one.kind == "file":
+        from producers.files import FileSource, Layout
+
+        return FileSource(Path(one.path), Layout(one.platform, one.columns), now=clock, limits=settings.limits)
+    from producers.paced import Paced
+    from producers.synthetic import Synthetic
+
+    return Paced(Synthetic(one.seed), clock, wait)
 
 
 def watch_config(settings: Settings) -> WatchConfig:
@@ -111,12 +130,12 @@ def watch_config(settings: Settings) -> WatchConfig:
     return WatchConfig(lateness=int(chosen.lateness_minutes * MINUTE), detector=replace(DetectorConfig(), threshold=chosen.threshold))
 
 
-def watch(settings: Settings, store: Store) -> Watch:
-    """The tick over a store, with the receivers of the settings."""
+def watch(settings: Settings, store: Store, *, tell: bool = True) -> Watch:
+    """The tick over a store, with the receivers of the settings, or with none if nobody is to be told."""
     from pipeline.notify import Subscription
     from pipeline.watch import Watch
 
-    wanted = [Subscription(r.name, frozenset(r.topics), frozenset(r.severities)) for r in settings.receivers]
+    wanted = [Subscription(r.name, frozenset(r.topics), frozenset(r.severities)) for r in settings.receivers if tell]
     return Watch(store, wanted, watch_config(settings), settings.web.public_url)
 
 
