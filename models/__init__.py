@@ -17,9 +17,9 @@ def load(name: str = "auto", batch_size: int | None = None) -> Classifier:
     ModelError if there is no such model, or its checkpoint is altered or of another shape.
     """
     if name == "vader":
-        from models.lexicon import Lexicon
+        from models.lexicon import RATES, Lexicon, Rates
 
-        return Lexicon()
+        return Lexicon(Rates.read(RATES))
     shipped = {"auto": WEIGHTS / "static", "static": WEIGHTS / "static"}
     return _engine(shipped.get(name) or Path(name), name, batch_size)
 

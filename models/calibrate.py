@@ -93,10 +93,13 @@ def fit(raw: Array, emotions: Array, sentiments: Array) -> Calibration:
 
 
 def best_threshold(p: Array, truth: Array) -> int:
-    """The p of [n] at and above which F1 is best, in the units of `p`, averaged over the ten best for less luck; at least 1.
+    """The p of [n] at and above which F1 is best, in the units of `p`, at least 1.
 
     The best single point of a rare label rests on a handful of texts, so it is the median of the ten best of all cut points.
+    A label that never occurs is given only to a certainty.
     """
+    if not truth.any():
+        return SCALE
     order = np.argsort(-p, kind="stable")
     hits = np.cumsum(truth[order])
     f1 = 2 * hits / (np.arange(1, len(order) + 1) + truth.sum())

@@ -51,9 +51,9 @@ def join(parts: Iterable[Examples]) -> Examples:
 
 def goemotions(folder: Path, split: str) -> Examples:
     """GoEmotions "train" or "dev": emotions and the sentiment that they imply. Train leaves out every text of dev."""
-    rows = list(_goemotions_rows(folder / f"{split}.tsv"))
+    rows = list(goemotions_rows(folder / f"{split}.tsv"))
     if split == "train":
-        held = {text.lower() for text, _ in _goemotions_rows(folder / "dev.tsv")}
+        held = {text.lower() for text, _ in goemotions_rows(folder / "dev.tsv")}
         rows = [row for row in rows if row[0].lower() not in held]
     targets = _unknown(len(rows))
     targets[:, EMOTION_COLUMNS] = 0
@@ -64,7 +64,8 @@ def goemotions(folder: Path, split: str) -> Examples:
     return Examples([text for text, _ in rows], targets)
 
 
-def _goemotions_rows(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+def goemotions_rows(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(text, labels) of a file in the form of GoEmotions: text, label numbers, id. ValueError or IndexError if a line is not."""
     for line in _lines(path):
         text, ids, _ = line.split("\t")
         yield text, tuple(EMOTIONS[int(i)] for i in ids.split(","))

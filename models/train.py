@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +17,10 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models import dataset
+from models import calibrate, dataset
+from models.card import transformer_card
+from models.checkpoint import Checkpoint
+from models.checkpoint import save as save_checkpoint
 from models.labels import AROUSAL, EMOTION_COLUMNS, INTENSITY, PLUTCHIK_COLUMNS, SENTIMENT_COLUMNS, VALENCE
 from models.network import Network, pretrained
 from models.wording import prepare
@@ -33,7 +36,7 @@ _SPREAD = {VALENCE: 0.38, AROUSAL: 0.18, INTENSITY: 0.21}
 class Recipe:
     """How to train. One learning rate of 1e-4 for all didn't learn in an epoch; frozen embeddings make steps several times faster."""
 
-    epochs: int = 3
+    epochs: int = 2
     batch: int = 64
     lr: float = 3e-4
     head_lr: float = 2e-3
@@ -53,14 +56,20 @@ class Batch:
     targets: Tensor
 
 
-def train_transformer(data: Path, base: Path, into: Path, recipe: Recipe) -> Path:
-    """Train and save after every part of an epoch into `into`; a folder with a saved state of the same recipe goes on from it."""
+def train_transformer(data: Path, base: Path, into: Path, recipe: Recipe, after_step: Callable[[int], None] | None = None) -> Path:
+    """Train and save after every part of an epoch into `into`; a folder with a saved state of the same recipe goes on from it.
+
+    `after_step` is told how many steps are done, after each.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
     tokenizer.enable_truncation(recipe.max_tokens)
     tokenizer.no_padding()
+    into.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(into / "tokenizer.json"))
     sets = dataset.training_sets(data)
     per_epoch = -(-sum(min(len(part.texts), most) for part, most in sets) // recipe.batch)
+    torch.manual_seed(recipe.seed)
     run = _Run(pretrained(base).to(device), recipe, per_epoch * recipe.epochs, into)
     run.resume()
     log.info("steps per epoch %d, starting at step %d, on %s", per_epoch, run.step, device)
@@ -71,9 +80,23 @@ def train_transformer(data: Path, base: Path, into: Path, recipe: Recipe) -> Pat
         for i, batch in enumerate(batches):
             if i >= skip:
                 run.one(batch)
+                if after_step:
+                    after_step(run.step)
                 if run.step % -(-per_epoch // recipe.saves_per_epoch) == 0 or run.step == run.steps:
                     run.save()
     return into
+
+
+def finish(data: Path, folder: Path) -> Checkpoint:
+    """Make a trained folder a checkpoint of kind "transformer": calibration and thresholds from GoEmotions dev, card, digests."""
+    from models.torch_engine import Runner
+
+    dev = dataset.goemotions(data / "goemotions", "dev")
+    targets = dev.targets.astype(np.float64)
+    calibration = calibrate.fit(Runner(folder).raw(dev.texts), targets[:, EMOTION_COLUMNS], targets[:, SENTIMENT_COLUMNS])
+    (folder / "card.md").write_text(transformer_card(), encoding="utf-8")
+    files = ("model.safetensors", "encoder.json", "tokenizer.json", "card.md")
+    return save_checkpoint(folder, "transformer", calibration, {}, files)
 
 
 def loss_of(out: Tensor, targets: Tensor) -> Tensor:
@@ -170,7 +193,6 @@ class _Run:
 
     def save(self) -> None:
         """Write the state to go on from, then the averaged network under its own name."""
-        self.into.mkdir(parents=True, exist_ok=True)
         state = {f"weights.{name}": p.detach().contiguous() for name, p in self.weights.items()}
         state |= {f"average.{name}": p for name, p in self.average.items()}
         for name, p in self.weights.items():

@@ -1,0 +1,191 @@
+"""Measure a classifier on labelled texts: one report, as JSON and as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import calibrate, metrics
+from models.decode import decode
+from models.labelled import Labelled
+from models.metrics import Array, Flags
+from pipeline.ports import Classifier
+from pipeline.records import EMOTIONS, INTENSITIES, SENTIMENTS, Score
+
+# A label's calibration error over 15 bins says little under a hundred positives.
+_ENOUGH: Final = 100
+_SEED: Final = 7  # of the halves in a refit
+
+
+@runtime_checkable
+class Raw(Protocol):
+    """An engine whose outputs before calibration can be had."""
+
+    @property
+    def name(self) -> str:
+        """`name@hash`."""
+
+    def raw(self, texts: Sequence[str]) -> Array:
+        """Outputs [n, ≥ 34]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Scores as arrays."""
+
+    emotions: Array  # [n, 28]
+    labels: Flags  # [n, 28]
+    sentiments: Array  # [n, 3]
+    valence: Array
+    arousal: Array
+    intensity: Array
+    intensities: Array  # [n, 6]
+
+
+def answers(scores: list[Score]) -> Answers:
+    """Scores → arrays, one row per text."""
+    labels = np.zeros((len(scores), len(EMOTIONS)), bool)
+    for i, score in enumerate(scores):
+        labels[i, [EMOTIONS.index(label) for label in score.labels]] = True
+    return Answers(
+        np.array([s.emotions for s in scores]),
+        labels,
+        np.array([(s.p_negative, s.p_neutral, s.p_positive) for s in scores]),
+        np.array([s.valence for s in scores]),
+        np.array([s.arousal for s in scores]),
+        np.array([s.intensity for s in scores]),
+        np.array([s.intensities for s in scores]),
+    )
+
+
+def evaluate(classifier: Classifier, data: Labelled) -> dict[str, Any]:
+    """The report of a classifier as it is."""
+    return report(classifier.name, answers(classifier.score(data.texts)), data)
+
+
+def refitted(engine: Raw, data: Labelled) -> dict[str, Any]:
+    """The report with calibration and thresholds fitted on one half of the texts and measured on the other, both ways.
+
+    For the set that the shipped calibration was fitted on: what it would be worth on new texts of the same kind.
+    """
+    if data.emotions is None or data.sentiments is None:
+        raise ValueError("a refit needs emotion labels")
+    raw = engine.raw(data.texts)
+    half = np.random.default_rng(_SEED).permutation(len(raw)) % 2 == 0
+    scores: list[Score | None] = [None] * len(raw)
+    for measured in (half, ~half):
+        fitted = calibrate.fit(raw[~measured], data.emotions[~measured].astype(np.float64), data.sentiments[~measured])
+        for i, score in zip(np.flatnonzero(measured).tolist(), decode(raw[measured], fitted, engine.name), strict=True):
+            scores[i] = score
+    return report(engine.name, answers([score for score in scores if score is not None]), data) | {"refitted": True}
+
+
+def report(model: str, found: Answers, data: Labelled) -> dict[str, Any]:
+    """All measures that the labels of `data` allow."""
+    out: dict[str, Any] = {"model": model, "n": len(data.texts)}
+    if data.emotions is not None:
+        out["emotions"] = _emotions(found, data.emotions)
+    if data.sentiments is not None:
+        out["sentiment"] = _sentiments(found.sentiments, data.sentiments)
+    if data.intensity is not None:
+        out["intensity"] = _intensity(found, data.intensity, data.emotion)
+    for name, truth, values in (("valence", data.valence, found.valence), ("arousal", data.arousal, found.arousal)):
+        if truth is not None:
+            out[name] = _correlation(values, truth)
+    return out
+
+
+def _emotions(found: Answers, truth: Flags) -> dict[str, Any]:
+    n = len(truth)
+    per = metrics.f1(found.labels, truth)
+    errors = {label: metrics.calibration_error(found.emotions[:, k], truth[:, k].astype(float)) for k, label in enumerate(EMOTIONS)}
+    frequent = [errors[label] for k, label in enumerate(EMOTIONS) if truth[:, k].sum() >= _ENOUGH]
+    labels = {}
+    for k, label in enumerate(EMOTIONS):
+        one = metrics.bootstrap(partial(metrics.macro_f1, found.labels[:, [k]], truth[:, [k]]), n)
+        hits = float((found.labels[:, k] & truth[:, k]).sum())
+        labels[label] = {
+            "n": int(truth[:, k].sum()),
+            "precision": _round(hits / max(1, found.labels[:, k].sum())),
+            "recall": _round(hits / max(1, truth[:, k].sum())),
+            "f1": _round(float(per[k])),
+            "low": _round(one.low),
+            "high": _round(one.high),
+            "ece": _round(errors[label]),
+        }
+    return {
+        "macro_f1": metrics.bootstrap(partial(metrics.macro_f1, found.labels, truth), n).to_json(),
+        "micro_f1": metrics.bootstrap(partial(metrics.micro_f1, found.labels, truth), n).to_json(),
+        "ece_mean": _round(float(np.mean(frequent))) if frequent else None,
+        "ece_labels": len(frequent),
+        "labels": labels,
+    }
+
+
+def _sentiments(p: Array, shares: Array) -> dict[str, Any]:
+    truth, top = shares.argmax(axis=1), p.argmax(axis=1)
+
+    def macro(weight: Array) -> float:
+        return float(np.nanmean(metrics.recalls(top, truth, 3, weight)))
+
+    negative = (top == 0)[:, None]
+    return {
+        "macro_recall": metrics.bootstrap(macro, len(truth)).to_json(),
+        "recall": {name: _round(float(r)) for name, r in zip(SENTIMENTS, metrics.recalls(top, truth, 3), strict=True)},
+        "negative_f1": metrics.bootstrap(partial(metrics.macro_f1, negative, (truth == 0)[:, None]), len(truth)).to_json(),
+        "ece_negative": _round(metrics.calibration_error(p[:, 0], shares[:, 0])),
+        "share_negative": {"estimated": _round(float(p[:, 0].mean())), "labelled": _round(float(shares[:, 0].mean()))},
+        "reliability_negative": [[_round(a), _round(b), n] for a, b, n in metrics.reliability(p[:, 0], shares[:, 0])],
+        "confusion": {name: _counts(top[truth == k]) for k, name in enumerate(SENTIMENTS)},
+    }
+
+
+def _intensity(found: Answers, truth: Array, emotion: list[str] | None) -> dict[str, Any]:
+    if emotion is None:
+        return {"overall": _correlation(found.intensity, truth)}
+    names = np.array(emotion)
+    out = {}
+    for k, name in enumerate(INTENSITIES):
+        at = names == name
+        if at.any():
+            out[name] = _correlation(found.intensities[at, k], truth[at])
+    return out | {"mean_pearson": _round(float(np.mean([part["pearson"]["value"] for part in out.values()])))}
+
+
+def _correlation(values: Array, truth: Array) -> dict[str, Any]:
+    return {
+        "pearson": metrics.bootstrap(partial(metrics.pearson, values, truth), len(truth)).to_json(),
+        "spearman": _round(metrics.spearman(values, truth)),
+    }
+
+
+def _counts(top: NDArray[np.int64]) -> dict[str, int]:
+    return {name: int((top == k).sum()) for k, name in enumerate(SENTIMENTS)}
+
+
+def _round(x: float) -> float:
+    return round(float(x), 4)
+
+
+def rows(out: Mapping[str, Any]) -> list[dict[str, object]]:
+    """The report as rows of (measure, value, low, high, n) for a table: totals first, then each label."""
+    found: list[dict[str, object]] = []
+
+    def walk(name: str, part: Any) -> None:
+        if isinstance(part, Mapping) and "value" in part:
+            found.append({"measure": name, **part})
+        elif isinstance(part, Mapping) and "f1" in part:
+            found.append({"measure": f"f1 {name.rsplit(' ', 1)[-1]}", "value": part["f1"], **{k: part[k] for k in ("low", "high", "n")}})
+        elif isinstance(part, Mapping):
+            for key, value in part.items():
+                walk(f"{name} {key}".strip(), value)
+        elif isinstance(part, float):
+            found.append({"measure": name, "value": part})
+
+    walk("", {key: value for key, value in out.items() if key not in ("model", "n")})
+    return found

