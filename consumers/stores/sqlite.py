@@ -52,8 +52,9 @@ class SqliteStore:
     def write(self, posts: Sequence[ScoredPost]) -> Written:
         """Store posts, edits and deletes by identity; see revision.py for what replaces what.
 
-        A new document's `ingested_at` is above the watermark; weights are kept in 1/10,000. ValueError names a post that no store
-        can hold (a NUL in the text, a time outside 1970–2109); nothing of the batch is stored then.
+        A new document's `ingested_at` is above the watermark; weights are kept in 1/10,000. ValueError names a post that can't be
+        held (a NUL or half a character in the text, a time outside 1970–2109, a weight outside (0, 10,000]); nothing of its batch
+        is stored then.
         """
         with self._file.writing() as connection:
             return sqlite_write.write(connection, posts)
@@ -186,6 +187,7 @@ class SqliteStore:
 
     def count(self, topic: str | None = None) -> int:
         """Stored posts."""
+        self._recompute()
         with self._file.reading() as connection:
             return sqlite_read.count(connection, topic)
 

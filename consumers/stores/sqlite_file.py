@@ -103,7 +103,11 @@ class SqliteFile:
         """Move the log into the file and cut it to nothing, so that no deleted word is left there. False if a reader is in the way."""
         with self._lock, self._named_errors():
             self._check_open()
-            return bool(self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+            self._writer.execute("PRAGMA busy_timeout = 0")  # somebody reads: better later than make writers wait
+            try:
+                return bool(self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+            finally:
+                self._writer.execute(f"PRAGMA busy_timeout = {self._busy_ms}")
 
     def rewrite(self) -> None:
         """Copy what is in use into fresh pages, so that no deleted byte is left; writers wait meanwhile."""

@@ -1,4 +1,4 @@
-"""Small facts of a store: the watermark, the retention horizon, the purge that is due, and the numbers of topics."""
+"""Small facts of a store: the watermark, the retention horizon, the count of documents, a purge that is due, the topics."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ def get_meta(connection: Connection, name: str) -> int:
 def set_meta(connection: Connection, name: str, value: int) -> None:
     """Set a number."""
     connection.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value))
+
+
+def add_meta(connection: Connection, name: str, amount: int) -> None:
+    """Add to a number."""
+    set_meta(connection, name, get_meta(connection, name) + amount)
 
 
 def advance(connection: Connection, moments: Iterable[int]) -> int:

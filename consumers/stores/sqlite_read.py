@@ -88,9 +88,9 @@ def get(connection: Connection, ids: Sequence[str]) -> dict[str, ScoredPost]:
 def count(connection: Connection, topic: str | None) -> int:
     """Stored posts, of one topic or of all."""
     if topic is None:
-        return int(connection.execute("SELECT COUNT(*) FROM posts").fetchone()[0])
-    number = topic_number(connection, topic)
-    return int(connection.execute("SELECT COUNT(*) FROM topic_posts WHERE topic = ?", (number,)).fetchone()[0])
+        return get_meta(connection, "documents")
+    query = "SELECT COALESCE(SUM(posts), 0) FROM hours WHERE topic = ? AND start >= ?"
+    return int(connection.execute(query, (topic_number(connection, topic), get_meta(connection, "horizon"))).fetchone()[0])
 
 
 def latest(connection: Connection) -> tuple[int | None, int | None]:

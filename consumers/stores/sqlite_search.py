@@ -29,7 +29,8 @@ def index_topics(topics: list[int]) -> str:
 
 def match_expression(query: str, topic: int | None) -> str | None:
     """All words must occur, "a phrase" as it stands; None when there is no letter or digit to look for."""
-    pieces = [phrase or word for phrase, word in PIECE.findall(query.replace("\0", " "))]
+    plain = query.encode("utf-8", "replace").decode().replace("\0", " ")
+    pieces = [phrase or word for phrase, word in PIECE.findall(plain)]
     quoted = ['"' + index_text(piece) + '"' for piece in pieces if any(sign.isalnum() for sign in piece)]
     if not quoted:
         return None

@@ -12,7 +12,7 @@ import orjson
 
 from consumers.stores import sqlite_search
 from consumers.stores.revision import Document, first_version, next_version
-from consumers.stores.sqlite_meta import advance, get_meta, set_meta, topic_numbers
+from consumers.stores.sqlite_meta import add_meta, advance, get_meta, set_meta, topic_numbers
 from consumers.stores.sqlite_rows import (
     INSERT_POST,
     LAST_TIME,
@@ -30,6 +30,7 @@ from pipeline.ports import Written
 from pipeline.records import BIN, MINUTE, ScoredPost
 from pipeline.trends import author_key, floor_to, text_key
 
+MAX_WEIGHT = 10_000  # so that the sums of 9 million such posts in one hour stay within 63 bits
 NO_TOPIC = 0  # where posts without a topic are listed; real topics count from 1
 Keyed = tuple[int, Document]
 Placed = tuple[int, Document, list[int]]  # key, document, the numbers of its topics
@@ -98,9 +99,10 @@ class Batch:
 def write(connection: Connection, posts: Sequence[ScoredPost]) -> Written:
     """Store a batch of events in the open transaction.
 
-    ValueError names a post whose time is outside 1970–2109 or whose text holds a NUL; nothing of the batch is stored then.
+    ValueError names a post that can't be held (see `_check`); nothing of the batch is stored then.
     """
-    _check(posts)
+    for item in posts:
+        _check(item)
     batch = _open_batch(connection, [item.id for item in posts])
     for item in posts:
         batch.take(item)
@@ -116,12 +118,21 @@ def erase(connection: Connection, post_id: str, at: int) -> bool:
     return post_id in batch.stored
 
 
-def _check(posts: Sequence[ScoredPost]) -> None:
-    for item in posts:
-        if not 0 <= item.post.created_at <= LAST_TIME:
-            raise ValueError(f"{item.id}: created_at {item.post.created_at} is outside 1970–2109")
-        if "\0" in item.post.text:
-            raise ValueError(f"{item.id}: the text holds a NUL; the clean stage takes it out")
+def _check(item: ScoredPost) -> None:
+    """What the stages before make sure of, checked again: one bad post would otherwise stop every batch or the sums of its bin."""
+    post = item.post
+    if not 0 <= post.created_at <= LAST_TIME:
+        raise ValueError(f"{post.id!r}: created_at {post.created_at} is outside 1970–2109")
+    if not 0 < item.weight <= MAX_WEIGHT:
+        raise ValueError(f"{post.id!r}: weight {item.weight} is not in (0, {MAX_WEIGHT}]")
+    if post.reach is not None and not 0 <= post.reach < 2**63:
+        raise ValueError(f"{post.id!r}: reach {post.reach} is not in [0, 2^63)")
+    if "\0" in post.text:
+        raise ValueError(f"{post.id!r}: the text holds a NUL; the clean stage takes it out")
+    try:
+        post.text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{post.id!r}: the text holds half a character; the clean stage takes it out") from error
 
 
 def _open_batch(connection: Connection, ids: list[str]) -> Batch:
@@ -202,13 +213,14 @@ def _after_a_full_millisecond(connection: Connection, moment: int) -> int:
 def _place(keyed: Iterable[Keyed], numbers: Mapping[str, int]) -> list[Placed]:
     """By ascending key, which is quickest for every table."""
     ordered = sorted(keyed, key=itemgetter(0))
-    return [(key, document, [numbers[name] for name in document.item.topics] or [NO_TOPIC]) for key, document in ordered]
+    return [(key, document, [numbers[name] for name in dict.fromkeys(document.item.topics)] or [NO_TOPIC]) for key, document in ordered]
 
 
 def _insert(connection: Connection, placed: list[Placed]) -> None:
     rows = rows_of([(key, document) for key, document, _ in placed])
     connection.executemany(INSERT_POST, rows)
     connection.executemany("INSERT INTO topic_posts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _topic_rows(placed, rows))
+    add_meta(connection, "documents", len(placed))
     sqlite_search.add(connection, [(key, document.item.post.text, topics) for key, document, topics in placed])
     _mark_dirty(connection, placed)
 
@@ -227,6 +239,7 @@ def remove(connection: Connection, keyed: Iterable[Keyed], numbers: Mapping[str,
     placed = _place(keyed, numbers)
     if not placed:
         return
+    add_meta(connection, "documents", -len(placed))
     sqlite_search.remove(connection, [(key, document.item.post.text, topics) for key, document, topics in placed])
     in_topics = [(topic, document.item.post.dated, key) for key, document, topics in placed for topic in topics]
     connection.executemany("DELETE FROM topic_posts WHERE topic = ? AND dated = ? AND post = ?", in_topics)
