@@ -49,11 +49,12 @@ class Hub:
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(MOST_WAITING)
         self._listeners.add(queue)
         self._start()
+        known = self._last
         until = asyncio.get_running_loop().time() + LIFETIME
         try:
             yield b"retry: 2000\n\n"
-            if self._last is not None:
-                yield event("counters", self._last.counters)
+            if known is not None:
+                yield event("counters", known.counters)
             while not self._closed and asyncio.get_running_loop().time() < until:
                 item = await self._next(queue)
                 if item is None:
