@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -13,6 +13,7 @@ from consumers.local import Embedded, Stopped
 from pipeline.batching import Batcher
 from pipeline.errors import MoodstreamError
 from pipeline.notify import Outbox
+from pipeline.ports import Source
 from pipeline.records import Post, Rejected
 
 log = structlog.get_logger()
@@ -26,7 +27,7 @@ class Runner:
     """Runs an `Embedded` until `stop` or until its sources have ended and `once` is set. The first error of a thread ends it all."""
 
     def __init__(
-        self, service: Embedded, sources: Sequence[Iterable[Post | Rejected]], outbox: Outbox, clock: Callable[[], int],
+        self, service: Embedded, sources: Sequence[Source], outbox: Outbox, clock: Callable[[], int],
         *, keep_days: int, batch_size: int, queue_posts: int, stopping: threading.Event,
     ) -> None:  # fmt: skip
         self._service = service
@@ -36,7 +37,7 @@ class Runner:
         self._batcher: Batcher[Post | Rejected] = Batcher(count=batch_size, size=8_000_000, age_ms=BATCH_AGE_MS)
         self._queue: queue.Queue[Post | Rejected] = queue.Queue(queue_posts)
         self._stopping = stopping
-        self._failed: list[MoodstreamError] = []
+        self._failed: list[Exception] = []
         self._readers = [threading.Thread(target=self._read, args=(source,), daemon=True) for source in sources]
         self._deliverer = threading.Thread(target=self._deliver, daemon=True)
 
@@ -92,9 +93,9 @@ class Runner:
             rest.append(self._queue.get_nowait())
         return rest
 
-    def _read(self, source: Iterable[Post | Rejected]) -> None:
+    def _read(self, source: Source) -> None:
         try:
-            for item in source:
+            for item in source.read():
                 while not self._stopping.is_set():
                     try:
                         self._queue.put(item, timeout=0.5)
@@ -103,14 +104,18 @@ class Runner:
                         continue
                 if self._stopping.is_set():
                     return
-        except MoodstreamError as error:
+        except Exception as error:  # the edge of a thread: `run` raises it
             self._failed.append(error)
             self._stopping.set()
 
     def _deliver(self) -> None:
-        while not self._stopping.wait(TICK_SECONDS):
+        try:
+            while not self._stopping.wait(TICK_SECONDS):
+                self._send()
             self._send()
-        self._send()
+        except Exception as error:  # the edge of a thread: `run` raises it
+            self._failed.append(error)
+            self._stopping.set()
 
     def _send(self) -> None:
         try:

@@ -225,7 +225,7 @@ def _run(settings: Settings, store: Store, stopping: threading.Event, once: bool
     service = Embedded(store, wiring.context(settings), wiring.watch(settings, store), wiring.wall_clock, stopping.wait)
     runner = Runner(
         service,
-        wiring.sources(settings, store),
+        wiring.sources(settings, wiring.wall_clock, stopping.wait),
         Outbox(store, wiring.receivers(settings), settings.detector.daily_cap),
         wiring.wall_clock,
         keep_days=settings.retention.posts_days,
