@@ -10,7 +10,7 @@ import hashlib
 import math
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import orjson
@@ -173,7 +173,7 @@ class Crossings:
         before = now.story.state
         now.story = step(now.story, start, active, math.fsum(self._excess(topic) for topic in topics))
         if now.topic in lasting:
-            now.story = Story("closed", now.story.largest)
+            now.story = replace(now.story, state="closed")
         if now.story.state == "closed":
             del self.open[now.topic]
         if now.story.state == before:

@@ -133,17 +133,18 @@ def _groups(now: Sequence[str | None], then: Sequence[str | None], window: Sampl
 
 
 def _parts(kind: str, groups: Sequence[Group], expected: float) -> list[Part]:
+    """The named groups by their gain, in whole units of 1/SCALE, and the rest."""
     whole = math.fsum(group.gain for group in groups)
     named = [g for g in groups if g.name != OTHER and whole > 0 and g.gain >= LEAST_SHARE * whole and len(g.members) >= LEAST_POSTS]
-    named.sort(key=lambda group: (-group.gain, group.name))
-    parts = [
-        Part(kind, group.name, fixed(group.gain / whole) / SCALE, _ratio(group.expected, expected), group.members) for group in named[:TOP]
-    ]
+    named = sorted(named, key=lambda group: (-group.gain, group.name))[:TOP]
+    units = [min(SCALE, int(group.gain / whole * SCALE)) for group in named]
+    if named and not any(group.gain for group in groups if group not in named):
+        units[0] += SCALE - sum(units)
+    parts = [Part(kind, g.name, n / SCALE, _ratio(g.expected, expected), g.members) for g, n in zip(named, units, strict=True)]
     taken = {index for part in parts for index in part.members}
     rest = tuple(sorted(index for group in groups for index in group.members if index not in taken))
-    left = SCALE - sum(fixed(part.share) for part in parts)
-    if left > 0 or not parts:
-        parts.append(Part(kind, OTHER, left / SCALE, 0.0, rest))
+    if rest or sum(units) < SCALE:
+        parts.append(Part(kind, OTHER, (SCALE - sum(units)) / SCALE, 0.0, rest))
     return parts
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pipeline.records import BIN, HOUR, Incident, State
 
 QUIET_FOR = 2 * HOUR  # quiet this long is closed; a spike within it is the same story
-GREW = 1.5  # times the largest excess so far
+GREW = 1.5  # times the mark; a smaller rise is noise
 FELL = 0.7
 
 ACTIVE: frozenset[str] = frozenset({"open", "growing", "peak"})
@@ -15,16 +15,17 @@ ACTIVE: frozenset[str] = frozenset({"open", "growing", "peak"})
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Where a story stands: its state, and the largest excess of negatives in fifteen minutes so far."""
+    """Where a story stands, by its excess of negatives in fifteen minutes."""
 
     state: State
     largest: float
+    mark: float  # what it must outgrow: the excess at the opening, or when it was last said to grow
     quiet_since: int | None = None
 
 
 def opened(excess: float) -> Story:
     """A story at the bin that made it fire."""
-    return Story("open", max(excess, 0.0))
+    return Story("open", max(excess, 0.0), max(excess, 0.0))
 
 
 def step(story: Story, start: int, active: bool, excess: float) -> Story:
@@ -37,9 +38,9 @@ def step(story: Story, start: int, active: bool, excess: float) -> Story:
     if not active:
         return _quieten(story, start)
     if story.quiet_since is not None:
-        return Story("open", max(excess, 0.0))
-    if excess > GREW * story.largest and excess >= 1:
-        return Story("growing", excess)
+        return opened(excess)
+    if excess > GREW * story.mark and excess >= 1:
+        return Story("growing", max(excess, story.largest), excess)
     if story.state == "growing" and excess < FELL * story.largest:
         return replace(story, state="peak")
     return replace(story, largest=max(story.largest, excess))
@@ -47,7 +48,7 @@ def step(story: Story, start: int, active: bool, excess: float) -> Story:
 
 def _quieten(story: Story, start: int) -> Story:
     if story.quiet_since is None:
-        return Story("quiet", story.largest, start)
+        return Story("quiet", story.largest, story.mark, start)
     if start - story.quiet_since >= QUIET_FOR:
         return replace(story, state="closed")
     return story
