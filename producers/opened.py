@@ -83,8 +83,8 @@ class Opened:
 
     def rows(self) -> Iterator[Row]:
         """The records; of a CSV file the header first. Raises InputError if the file turns out to be damaged."""
-        text = io.TextIOWrapper(self._bytes, self.encoding, errors="surrogateescape", newline="")
-        lines = Lines(text, self._limit)
+        self._text = io.TextIOWrapper(self._bytes, self.encoding, errors="surrogateescape", newline="")  # closes the file when it goes
+        lines = Lines(self._text, self._limit)
         rows = json_rows(lines, self._limit) if self.is_json else csv_rows(lines, self._delimiter, self._limit)
         while True:
             try:
