@@ -24,7 +24,7 @@ from pipeline.settings import WebSettings
 
 COOKIE = "moodstream_session"
 LOGIN = "/login"
-OPEN_PATHS = (LOGIN, "/static/", "/health")  # reachable without a token; none of them shows data
+OPEN_PATHS = (LOGIN, "/static/", "/health", "/favicon.ico")  # reachable without a token; none of them shows data
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MOST_BODY = 64_000  # bytes; the largest honest body is a form with a token
 MOST_TARGET = 8_000  # bytes of path and query
@@ -38,7 +38,7 @@ HEADERS = (
     (b"content-security-policy", CONTENT_POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),  # with no-referrer, browsers send `Origin: null` with our own forms
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=()"),

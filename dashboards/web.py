@@ -145,6 +145,10 @@ def _add_pages(app: FastAPI, pages: Pages) -> None:
         store.latest()
         return JSONResponse({"status": "ok"})
 
+    @app.get("/favicon.ico", include_in_schema=False)
+    def icon() -> Response:
+        return Response(assets.content("favicon.svg"), 200, {"cache-control": "max-age=86400"}, "image/svg+xml")
+
     @app.get("/static/{name}", include_in_schema=False)
     def static(name: str, request: Request) -> Response:
         if name not in assets.names():

@@ -92,7 +92,7 @@ def test_every_answer_has_the_headers(visitor: Visitor, path: str) -> None:
     headers = visitor.get(path).headers
     assert CONTENT_POLICY == headers["content-security-policy"]
     assert "nosniff" == headers["x-content-type-options"]
-    assert "no-referrer" == headers["referrer-policy"]
+    assert "same-origin" == headers["referrer-policy"]
     assert "DENY" == headers["x-frame-options"]
     assert "same-origin" == headers["cross-origin-resource-policy"]
 

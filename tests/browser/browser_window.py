@@ -1,0 +1,80 @@
+"""A window on the pages of a server that runs in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from seeded import NOW
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.wait import WebDriverWait
+
+from consumers.stores.sqlite import SqliteStore
+from dashboards.server import PageServer, bind, url_of
+from dashboards.shapes import Verification
+from dashboards.views import Reader
+from dashboards.web import create_app
+from pipeline.settings import WebSettings
+from pipeline.verify import verify
+
+
+@dataclass(frozen=True)
+class Browser:
+    """A window on the pages of one server."""
+
+    driver: WebDriver
+    base: str
+
+    def open(self, path: str) -> None:
+        """Go to a page, and wait until it is drawn and listens for events."""
+        self.driver.get(self.base + path)
+        self.wait("document.readyState === 'complete'")
+
+    def run(self, script: str, *given: Any) -> Any:
+        """The value of an expression on the page."""
+        return self.driver.execute_script(f"return ({script});", *given)
+
+    def wait(self, script: str, seconds: float = 15) -> None:
+        """Until the expression is true on the page."""
+        WebDriverWait(self.driver, seconds, 0.05).until(lambda _: self.run(script), script)
+
+    def size(self, width: int, height: int = 900, *, phone: bool = False) -> None:
+        """The window's size in CSS pixels."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def prefer(self, scheme: str) -> None:
+        """What the system prefers: light or dark."""
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+
+    def complaints(self) -> list[str]:
+        """Errors of the console, and what the policy refused, since the last call and on this page."""
+        logged = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+        return [*logged, *self.run("window.__refused")]
+
+
+@contextmanager
+def served(store: Reader, settings: WebSettings | None = None) -> Iterator[str]:
+    """The address of the application over a store, in a thread of its own."""
+
+    def check(incident_id: str) -> Verification:
+        assert isinstance(store, SqliteStore)
+        return Verification.model_validate(verify(store, store.incident(incident_id)), from_attributes=True)
+
+    settings = settings or WebSettings(port=0)
+    status = {"model": "static@4f1c9a2e", "factor": 60, "mode": "demo"}
+    app = create_app(store, settings, clock=lambda: NOW, status=lambda: status, verify=check, version="0.1.0")
+    listener = bind(settings)
+    server = PageServer(app)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
+    thread.start()
+    try:
+        yield url_of(listener, settings)
+    finally:
+        server.should_exit = True
+        thread.join(10)
