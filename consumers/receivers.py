@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import apprise
 import orjson
 from rich.console import Console
 from rich.panel import Panel
@@ -80,9 +81,8 @@ class AppriseUrl:
         self.name = name
         self._timeout = timeout
         self._running: threading.Thread | None = None
-        self._service = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))
-        added = self._service.add(_with_timeouts(url, timeout))
-        if not added:
+        self._service = _service(_with_timeouts(url, timeout))
+        if not self._service:
             raise SettingsError(
                 f"receiver {name!r}: its url is not known to Apprise; write it as in the manual of Apprise, or terminal: or file:PATH"
             )
@@ -105,6 +105,21 @@ class AppriseUrl:
             answer.append(bool(self._service.notify(title=message.subject, body=visible(message.body))))
 
         return call
+
+
+def _service(url: str) -> Any:
+    """Apprise with one URL; empty if it doesn't know it. Loading its plug-ins takes a second, so it happens on the first use only.
+
+    Its own log stays silent: it may name addresses with their secrets, and our error says which receiver failed.
+    """
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the standard library's modules that its plug-ins load
+        import apprise
+
+        service = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))
+        service.add(url)
+    return service
 
 
 def _with_timeouts(url: str, seconds: float) -> str:
