@@ -20,7 +20,7 @@ def set_horizon(connection: Connection, before: int) -> int:
     horizon = max(floor_to(before, HOUR), get_meta(connection, "horizon"))
     recompute(connection)
     set_meta(connection, "horizon", horizon)
-    connection.execute("DELETE FROM bins WHERE start < ?", (horizon,))
+    connection.execute("DELETE FROM bins WHERE topic IN (SELECT topic FROM topics) AND dated IN (0, 1) AND start < ?", (horizon,))
     return horizon
 
 

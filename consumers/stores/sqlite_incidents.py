@@ -64,8 +64,9 @@ def pending(connection: Connection, now: int, limit: int) -> list[Notification]:
 
 
 def delivered(connection: Connection, message_id: str, at: int) -> None:
-    """Take a message off the queue; its id stays, so it is never queued again."""
-    connection.execute("UPDATE outbox SET delivered_at = ?, error = NULL WHERE id = ?", (at, message_id))
+    """Take a message off the queue: its id stays, so it is never queued again; its words, which may quote a post, don't."""
+    query = "UPDATE outbox SET delivered_at = ?, error = NULL, subject = '', body = '' WHERE id = ?"
+    connection.execute(query, (at, message_id))
 
 
 def failed(connection: Connection, message_id: str, error: str, retry_at: int) -> None:

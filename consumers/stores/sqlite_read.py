@@ -8,7 +8,7 @@ from sqlite3 import Connection
 import orjson
 
 from consumers.stores.sqlite_meta import get_meta, topic_number
-from consumers.stores.sqlite_rows import LAST_TIME, SELECT_POST, TIE_BITS, document_of, first_key
+from consumers.stores.sqlite_rows import LAST_TIME, SELECT_POST, TIE_BITS, document_of, first_key, storable
 from consumers.stores.sqlite_schema import SUM_COLUMNS
 from pipeline.ports import Change
 from pipeline.records import BIN, HOUR, ScoredPost, TopicSummary, TrendPoint
@@ -81,7 +81,8 @@ def posts(
 def get(connection: Connection, ids: Sequence[str]) -> dict[str, ScoredPost]:
     """Posts by identity, in the order asked for; those that are not there are left out."""
     query = f"{SELECT_POST} FROM posts p WHERE p.id IN (SELECT value FROM json_each(?))"
-    found = {row[1]: document_of(row).item for row in connection.execute(query, (orjson.dumps(list(ids)).decode(),))}
+    wanted = orjson.dumps([post_id for post_id in ids if storable(post_id)]).decode()
+    found = {row[1]: document_of(row).item for row in connection.execute(query, (wanted,))}
     return {post_id: found[post_id] for post_id in ids if post_id in found}
 
 

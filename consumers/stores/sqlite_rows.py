@@ -42,8 +42,16 @@ def identity_hash(post_id: str) -> str:
     return hashlib.blake2b(post_id.encode(), digest_size=16).hexdigest()
 
 
+def storable(text: str) -> bool:
+    """Can SQLite hold it and find it again? Not with a NUL or half of a surrogate pair."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 def rows_of(keyed: Sequence[tuple[int, Document]]) -> list[Row]:
-    """One row per (key, document)."""
+    """One row per (key, document). ValueError if a number of a score is not in [−1, 1]."""
     scores = [document.item.score for _, document in keyed]
     return [_plain_columns(key, document) + numbers for (key, document), numbers in zip(keyed, _score_columns(scores), strict=True)]
 
@@ -66,7 +74,10 @@ def _score_columns(scores: Sequence[Score | None]) -> list[Row]:
         for s in scores
         if s is not None
     ]
-    numbers = iter(np.rint(np.array(values) * SCALE).astype(np.int64).tolist()) if values else iter(())
+    table = np.array(values, dtype=np.float64)
+    if not (np.abs(table) <= 1).all():  # also catches NaN
+        raise ValueError("a number of a score is not in [-1, 1]")
+    numbers = iter(np.rint(table * SCALE).astype(np.int64).tolist())
     return [NO_SCORE if score is None else tuple(next(numbers)) for score in scores]
 
 

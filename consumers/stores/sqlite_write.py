@@ -25,6 +25,7 @@ from consumers.stores.sqlite_rows import (
     first_key,
     identity_hash,
     rows_of,
+    storable,
 )
 from pipeline.ports import Written
 from pipeline.records import BIN, MINUTE, ScoredPost
@@ -127,12 +128,8 @@ def _check(item: ScoredPost) -> None:
         raise ValueError(f"{post.id!r}: weight {item.weight} is not in (0, {MAX_WEIGHT}]")
     if post.reach is not None and not 0 <= post.reach < 2**63:
         raise ValueError(f"{post.id!r}: reach {post.reach} is not in [0, 2^63)")
-    if "\0" in post.text:
-        raise ValueError(f"{post.id!r}: the text holds a NUL; the clean stage takes it out")
-    try:
-        post.text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{post.id!r}: the text holds half a character; the clean stage takes it out") from error
+    if not storable(post.text) or not storable(post.id):
+        raise ValueError(f"{post.id!r}: id or text holds a NUL or half a character; the clean stage takes them out")
 
 
 def _open_batch(connection: Connection, ids: list[str]) -> Batch:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from contracts.store_samples import FOREVER, T0, ids, scored
+from contracts.store_samples import FOREVER, T0, ids, incident, message, scored
 
 from consumers.stores import sqlite_bins, sqlite_expire, sqlite_search
 from consumers.stores.sqlite import SqliteStore
@@ -157,6 +157,14 @@ def test_any_time_up_to_2109_has_a_key(store: SqliteStore) -> None:
     assert [0, LAST_TIME - LAST_TIME % HOUR] == [point.start for point in store.trend("tea", HOUR)]
     with pytest.raises(ValueError, match="2109"):
         store.write([scored(3, created_at=LAST_TIME + 1)])
+
+
+def test_a_delivered_message_leaves_no_words(store: SqliteStore, file: Path) -> None:
+    """It may quote a post that is erased later; only its id stays."""
+    store.save(incident(), [message("m1")])
+    store.delivered("m1", T0)
+    with closing(sqlite3.connect(file)) as connection:
+        assert [("m1", "", "")] == connection.execute("SELECT id, subject, body FROM outbox").fetchall()
 
 
 def test_dead_letters_can_be_counted_and_forgotten(store: SqliteStore) -> None:

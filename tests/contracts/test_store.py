@@ -27,7 +27,7 @@ def test_a_stored_post_comes_back_as_it_was(store: Store) -> None:
 def test_posts_that_are_not_there_are_left_out(store: Store) -> None:
     """`get` answers for what it has."""
     store.write([scored(1)])
-    assert ["net:1"] == list(store.get(["net:0", "net:1", ""]))
+    assert ["net:1"] == list(store.get(["net:0", "net:1", "", "net:\udcff", "net:1\0"]))
 
 
 def test_a_repeated_post_changes_nothing(store: Store) -> None:
@@ -83,6 +83,14 @@ def test_the_same_post_under_another_topic_gets_both(store: Store) -> None:
     assert (1, 1, 1) == (store.count("tea"), store.count("cups"), store.count())
 
 
+def test_a_score_that_is_no_number_is_never_stored(store: Store) -> None:
+    """NaN or a number out of range refuses the batch: the sums of its bin would be lost."""
+    for wrong in (float("nan"), 1.5):
+        with pytest.raises(ValueError, match=r"score is not in \[-1, 1\]"):
+            store.write([scored(1), scored(2, score=replace(score(2), valence=wrong))])
+    assert 0 == store.count()
+
+
 def test_a_topic_given_twice_counts_once(store: Store) -> None:
     """A source and the matcher may name the same topic."""
     store.write([scored(1, topics=("tea", "tea"))])
@@ -99,7 +107,7 @@ def test_a_post_without_topics_is_kept(store: Store) -> None:
 @pytest.mark.parametrize(
     "flaw",
     [{"text": "nul \0 inside"}, {"text": "half \ud800"}, {"created_at": -1}, {"created_at": 2**42}, {"weight": 0.0},
-     {"weight": 10_001.0}, {"weight": float("nan")}, {"reach": 2**63}],
+     {"weight": 10_001.0}, {"weight": float("nan")}, {"reach": 2**63}, {"post_id": "2\0"}],
 )  # fmt: skip
 def test_a_batch_with_a_post_that_no_store_can_hold_is_refused_as_a_whole(store: Store, flaw: dict[str, object]) -> None:
     """ValueError names the post, and nothing of its batch is stored."""
