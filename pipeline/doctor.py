@@ -22,8 +22,15 @@ def examine(settings: Settings) -> dict[str, Any]:
         ("python", _python), ("model", _model), ("store", _store), ("disk", _disk),
         ("topics", _topics), ("receivers", _receivers), ("page", _page),
     )  # fmt: skip
-    values = [{"key": key, "value": str(value), "origin": settings.origins.get(key, "default")} for key, value in leaves(settings)]
+    values = [{"key": key, "value": _plain(value), "origin": settings.origins.get(key, "default")} for key, value in leaves(settings)]
     return {"settings": values, "checks": [_check(name, call, settings) for name, call in checks]}
+
+
+def _plain(value: object) -> str:
+    """A value in one line; of topics, receivers and sources their names."""
+    if isinstance(value, tuple):
+        return ", ".join(str(getattr(item, "name", None) or getattr(item, "kind", None) or item) for item in value) or "none"
+    return "not set" if value is None else str(value)
 
 
 class _Problem(MoodstreamError):

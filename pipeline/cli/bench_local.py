@@ -27,7 +27,8 @@ from pipeline.settings import Settings
 from pipeline.stages import Context, Line, Matched, admit, decode, match_topics, process, score
 from pipeline.text import clean
 
-START = "2026-11-02T00:00:00Z"
+START = to_ms("2026-11-02T00:00:00Z")
+ARRIVED = START + 365 * DAY  # after every post
 BATCH = 1_000
 
 
@@ -70,7 +71,7 @@ def local(
         settings = Settings(store=f"sqlite:///{folder}/whole.db", topics=demo_topics(), model=model)
         context = wiring.context(settings)
         file = Path(folder) / "posts.ndjson"
-        write_ndjson(file, distinct_posts(seed, posts, to_ms(START)))
+        write_ndjson(file, distinct_posts(seed, posts, START))
         warm(context, file)
         parts, scored = _parts(context, file, posts, folder)
         whole = _whole(context, file, posts, settings.store)
@@ -109,7 +110,7 @@ def machine() -> str:
 
 def warm(context: Context, file: Path) -> None:
     """Load the model and whatever is loaded at first use, with posts that are not measured again."""
-    process(list(islice(_lines(file), 200)), context, now=to_ms(START), live=False)
+    process(list(islice(_lines(file), 200)), context, now=ARRIVED, live=False)
 
 
 def _cpuinfo() -> list[str]:
@@ -127,7 +128,7 @@ def _timed(part: str, posts: int, work: Callable[[], None]) -> Measured:
 
 def _lines(file: Path) -> Iterator[Line]:
     with file.open("rb") as lines:
-        yield from (Line(f"{file.name}:{number}", line, to_ms(START)) for number, line in enumerate(lines, 1))
+        yield from (Line(f"{file.name}:{number}", line, ARRIVED) for number, line in enumerate(lines, 1))
 
 
 def _batches(file: Path) -> Iterator[list[Line]]:
@@ -138,7 +139,7 @@ def _batches(file: Path) -> Iterator[list[Line]]:
 
 def _parts(context: Context, file: Path, posts: int, folder: str) -> tuple[list[Measured], list[ScoredPost]]:
     """The stages around the model, the model on cleaned texts, the store on scored posts: each alone."""
-    now = to_ms(START)
+    now = ARRIVED
     ready = [_ready(batch, context) for batch in _batches(file)]
     texts = [[clean(item.post.text, context.limits.text_chars) for item in batch] for batch in ready]
     scored = [item for batch in ready for item in score(batch, context.classifier, now=now)[0]]
@@ -166,14 +167,14 @@ def _parts(context: Context, file: Path, posts: int, folder: str) -> tuple[list[
 def _ready(batch: list[Line], context: Context) -> list[Matched]:
     """Decoded, admitted and matched: what the model is asked about."""
     read = decode(batch, context.limits, live=False)
-    posts = [(post, to_ms(START)) for post in read.posts if isinstance(post, Post)]
+    posts = [(post, ARRIVED) for post in read.posts if isinstance(post, Post)]
     return match_topics(admit(posts, context.author_key)[0], context.matcher)
 
 
 def _whole(context: Context, file: Path, posts: int, url: str) -> Measured:
     """File to store: one thread scores while another stores, as SQLite and the model leave the interpreter's lock."""
     opened = wiring.open_store(url)
-    now = to_ms(START)
+    now = ARRIVED
 
     def work() -> None:
         with ThreadPoolExecutor(1) as keeper:
@@ -228,13 +229,13 @@ def _fill(opened: Store, missing: int) -> None:
     """Posts of 90 days on 20 topics, with the texts of the generator and drawn scores; a progress bar on stderr."""
     from producers.synthetic import distinct_posts
 
-    start = to_ms(START) - 90 * DAY
+    start = START - 90 * DAY
     posts = distinct_posts(opened.count() + 1, missing, start)
     draw = np.random.default_rng(1)
     with Progress(console=err, transient=True) as progress:
         task = progress.add_task("filling", total=missing)
         while batch := list(islice(posts, 5_000)):
-            times = draw.integers(start, to_ms(START), len(batch))
+            times = draw.integers(start, START, len(batch))
             topics = draw.integers(0, 20, len(batch))
             negative = draw.integers(0, 5_000, len(batch))
             opened.write([
@@ -252,7 +253,7 @@ def _drawn(post: Post, topic: str, negative: int) -> ScoredPost:
 
 
 def _queries(opened: Store, times: int) -> list[dict[str, Any]]:
-    now = to_ms(START)
+    now = START
     names = [row.topic for row in opened.topics()]
     words = ["love", "the", "update", "refund", '"customer service"', "never again", "photos", "terrible"]
 
