@@ -100,7 +100,6 @@ class Outbox:
         self._receivers = {receiver.name: receiver for receiver in receivers}
         self._cap = daily_cap
         self._jitter = jitter or random.Random().random
-        self._tries: dict[str, int] = {}
 
     def deliver_due(self, now: int) -> int:
         """Try every message that is due; how many were delivered."""
@@ -146,7 +145,6 @@ class Outbox:
     def _record(self, name: str, batch: Sequence[Notification], now: int, sent: int) -> None:
         for message in batch:
             self._store.delivered(message.id, now)
-            self._tries.pop(message.id, None)
         self._store.save_state(f"sent:{name}", orjson.dumps({"day": now // DAY, "count": sent}))
 
     def _sent_today(self, name: str, now: int) -> int:
@@ -159,8 +157,7 @@ class Outbox:
             self._store.failed(message.id, error, NEVER if now - message.created_at > GIVE_UP else until)
 
     def _wait(self, message: str) -> int:
-        tries = self._tries[message] = self._tries.get(message, 0) + 1
-        longest = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(tries - 1, 10))
+        longest = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(self._store.attempts(message), 10))
         return int(longest * (0.5 + 0.5 * self._jitter()))
 
 

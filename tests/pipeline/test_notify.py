@@ -130,14 +130,17 @@ def test_one_that_is_down_does_not_hold_up_another(store: SqliteStore) -> None:
     assert (1, 5) == (dead.tries, len(alive.got))
 
 
-def test_pauses_grow_and_are_bounded(store: SqliteStore) -> None:
-    """The pause doubles from two seconds up to 45, and jitter takes at most half of it."""
-    inbox = Inbox(down=True)
+@pytest.mark.parametrize("jitter", [0.0, 1.0])
+def test_pauses_grow_and_are_bounded(store: SqliteStore, jitter: float) -> None:
+    """The pause doubles from two seconds up to 45, also over restarts, and jitter takes at most half of it."""
     queue(store, 1)
-    for jitter in (0.0, 1.0):
-        outbox = Outbox(store, [inbox], jitter=lambda part=jitter: part)  # type: ignore[misc]
-        waits = [outbox._wait("m") for _ in range(8)]
-        assert [int(min(LONGEST_RETRY, 2_000 * 2**n) * (0.5 + 0.5 * jitter)) for n in range(8)] == waits
+    now, waits = NOW, []
+    for _ in range(8):
+        Outbox(store, [Inbox(down=True)], jitter=lambda: jitter).deliver_due(now)
+        wait = next(ms for ms in range(500, 60_000, 500) if store.pending(now + ms))
+        waits.append(wait)
+        now += wait
+    assert [int(min(LONGEST_RETRY, 2_000 * 2**n) * (0.5 + 0.5 * jitter)) for n in range(8)] == waits
 
 
 def test_over_the_daily_cap_the_rest_comes_as_one_digest(store: SqliteStore) -> None:
