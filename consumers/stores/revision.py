@@ -1,11 +1,14 @@
-"""Which version of a post stays: the rules that every store shares, so that order and repetition of the input don't matter."""
+"""Which posts a store takes and which version of one stays: rules that every store shares, so that all say the same of an input."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipeline.records import Post, ScoredPost
+from pipeline.records import DAY, Post, ScoredPost
+
+LAST_TIME = 2**42 - DAY  # ms, in the year 2109: SQLite's keys of the end of its hour still fit in 63 bits
+MAX_WEIGHT = 10_000  # so that the sums of 9 million such posts in one hour stay within 63 bits
 
 Outcome = Literal["edited", "rescored", "noted"]
 
@@ -16,6 +19,27 @@ class Document:
 
     item: ScoredPost
     revised_at: int
+
+
+def check(item: ScoredPost) -> None:
+    """ValueError for a post that the stages before should have stopped: it would fail its batch again and again, or spoil a sum."""
+    post = item.post
+    if not 0 <= post.created_at <= LAST_TIME:
+        raise ValueError(f"{post.id!r}: created_at {post.created_at} is outside 1970–2109")
+    if not 0 < item.weight <= MAX_WEIGHT:
+        raise ValueError(f"{post.id!r}: weight {item.weight} is not in (0, {MAX_WEIGHT}]")
+    if post.reach is not None and not 0 <= post.reach < 2**63:
+        raise ValueError(f"{post.id!r}: reach {post.reach} is not in [0, 2^63)")
+    if not storable(post.text) or not storable(post.id):
+        raise ValueError(f"{post.id!r}: id or text holds a NUL or half a character; the clean stage takes them out")
+
+
+def storable(text: str) -> bool:
+    """Can a database hold it and find it again? Not with a NUL or half of a surrogate pair."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def first_version(item: ScoredPost, arrived: int) -> Document:

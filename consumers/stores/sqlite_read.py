@@ -7,8 +7,9 @@ from sqlite3 import Connection
 
 import orjson
 
+from consumers.stores.revision import LAST_TIME, storable
 from consumers.stores.sqlite_meta import get_meta, topic_number
-from consumers.stores.sqlite_rows import LAST_TIME, SELECT_POST, TIE_BITS, document_of, first_key, storable
+from consumers.stores.sqlite_rows import SELECT_POST, TIE_BITS, document_of, first_key
 from consumers.stores.sqlite_schema import SUM_COLUMNS
 from pipeline.ports import Change
 from pipeline.records import BIN, HOUR, ScoredPost, TopicSummary, TrendPoint

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 import orjson
 
-from consumers.stores.revision import Document
+from consumers.stores.revision import LAST_TIME, Document
 from consumers.stores.sqlite_schema import POST_COLUMNS, SCORE_COLUMNS
-from pipeline.records import DAY, EMOTIONS, SCALE, Post, Score, ScoredPost
+from pipeline.records import EMOTIONS, SCALE, Post, Score, ScoredPost
 from pipeline.trends import fixed
 
 TIE_BITS = 21
-LAST_TIME = 2**42 - DAY  # ms, in the year 2109: the keys of the end of its hour still fit in 63 bits
 Row = tuple[Any, ...]
 
 NO_SCORE: tuple[None, ...] = (None,) * len(SCORE_COLUMNS)
@@ -40,14 +39,6 @@ def first_key(moment: int) -> int:
 def identity_hash(post_id: str) -> str:
     """128 bits in hexadecimal that tell a tombstone's identity again without holding it."""
     return hashlib.blake2b(post_id.encode(), digest_size=16).hexdigest()
-
-
-def storable(text: str) -> bool:
-    """Can SQLite hold it and find it again? Not with a NUL or half of a surrogate pair."""
-    try:
-        return b"\0" not in text.encode()
-    except UnicodeEncodeError:
-        return False
 
 
 def rows_of(keyed: Sequence[tuple[int, Document]]) -> list[Row]:

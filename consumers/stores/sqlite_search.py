@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from sqlite3 import Connection
 
+from consumers.stores.revision import LAST_TIME
 from consumers.stores.sqlite_meta import get_meta, set_meta
-from consumers.stores.sqlite_rows import LAST_TIME, SELECT_POST, document_of, first_key
+from consumers.stores.sqlite_rows import SELECT_POST, document_of, first_key
 from pipeline.records import ScoredPost
 
 PIECE = re.compile(r'"([^"]*)"?|([^\s"]+)')

@@ -11,11 +11,10 @@ from sqlite3 import Connection
 import orjson
 
 from consumers.stores import sqlite_search
-from consumers.stores.revision import Document, first_version, next_version
+from consumers.stores.revision import Document, check, first_version, next_version
 from consumers.stores.sqlite_meta import add_meta, advance, get_meta, set_meta, topic_numbers
 from consumers.stores.sqlite_rows import (
     INSERT_POST,
-    LAST_TIME,
     P_NEGATIVE,
     SELECT_POST,
     TIE_BITS,
@@ -25,13 +24,11 @@ from consumers.stores.sqlite_rows import (
     first_key,
     identity_hash,
     rows_of,
-    storable,
 )
 from pipeline.ports import Written
 from pipeline.records import BIN, MINUTE, ScoredPost
 from pipeline.trends import author_key, floor_to, text_key
 
-MAX_WEIGHT = 10_000  # so that the sums of 9 million such posts in one hour stay within 63 bits
 NO_TOPIC = 0  # where posts without a topic are listed; real topics count from 1
 Keyed = tuple[int, Document]
 Placed = tuple[int, Document, list[int]]  # key, document, the numbers of its topics
@@ -100,10 +97,10 @@ class Batch:
 def write(connection: Connection, posts: Sequence[ScoredPost]) -> Written:
     """Store a batch of events in the open transaction.
 
-    ValueError names a post that can't be held (see `_check`); nothing of the batch is stored then.
+    ValueError names a post that can't be held (see revision.check); nothing of the batch is stored then.
     """
     for item in posts:
-        _check(item)
+        check(item)
     batch = _open_batch(connection, [item.id for item in posts])
     for item in posts:
         batch.take(item)
@@ -117,19 +114,6 @@ def erase(connection: Connection, post_id: str, at: int) -> bool:
     batch.bury(post_id, max(at, batch.clock + 1))
     _settle(connection, batch)
     return post_id in batch.stored
-
-
-def _check(item: ScoredPost) -> None:
-    """What the stages before make sure of, checked again: one bad post would otherwise stop every batch or the sums of its bin."""
-    post = item.post
-    if not 0 <= post.created_at <= LAST_TIME:
-        raise ValueError(f"{post.id!r}: created_at {post.created_at} is outside 1970–2109")
-    if not 0 < item.weight <= MAX_WEIGHT:
-        raise ValueError(f"{post.id!r}: weight {item.weight} is not in (0, {MAX_WEIGHT}]")
-    if post.reach is not None and not 0 <= post.reach < 2**63:
-        raise ValueError(f"{post.id!r}: reach {post.reach} is not in [0, 2^63)")
-    if not storable(post.text) or not storable(post.id):
-        raise ValueError(f"{post.id!r}: id or text holds a NUL or half a character; the clean stage takes them out")
 
 
 def _open_batch(connection: Connection, ids: list[str]) -> Batch:

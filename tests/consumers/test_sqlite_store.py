@@ -13,8 +13,9 @@ import pytest
 from contracts.store_samples import FOREVER, T0, ids, incident, message, scored
 
 from consumers.stores import sqlite_bins, sqlite_expire, sqlite_search
+from consumers.stores.revision import LAST_TIME
 from consumers.stores.sqlite import SqliteStore
-from consumers.stores.sqlite_rows import LAST_TIME, TIE_BITS, first_key
+from consumers.stores.sqlite_rows import TIE_BITS, first_key
 from pipeline.records import DAY, HOUR, MINUTE, Rejected
 
 WORD = "zyxquorblat"
