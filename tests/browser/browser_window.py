@@ -52,6 +52,11 @@ class Browser:
         media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
 
+    def block(self, pattern: str) -> None:
+        """Addresses that are not loaded from now on; an empty pattern lifts it."""
+        self.driver.execute_cdp_cmd("Network.enable", {})
+        self.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": [pattern] if pattern else []})
+
     def complaints(self) -> list[str]:
         """Errors of the console, and what the policy refused, since the last call and on this page."""
         logged = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
