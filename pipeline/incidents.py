@@ -219,6 +219,8 @@ def sentence(alarm: Alarm, seen: Observed) -> str:
             f"{seen.share:.0%} negative of {_count(seen.n)} posts {_stretch(seen)};"
             f" usual for {_hour(alarm.fired)} is {alarm.expected:.0%} (of about {_count(alarm.expected_n)})."
         ]
+    if alarm.topics:
+        said.insert(0, f"{len(alarm.topics)} topics changed in the same five minutes: look at the pipeline and the model first.")
     said.append(f"Started {datetime.fromtimestamp(alarm.onset / 1000, UTC):%H:%M} UTC.")
     felt = [f"{name} ({value:.0%})" for name, value in seen.emotions.items() if value >= FELT]
     if felt:

@@ -53,7 +53,7 @@ def messages(
             incident=incident.id,
             transition=transition,
             receiver=subscription.receiver,
-            subject=subject(incident, transition),
+            subject=subject(incident),
             body=body(incident, link),
             created_at=now,
         )
@@ -62,12 +62,11 @@ def messages(
     ]
 
 
-def subject(incident: Incident, transition: str) -> str:
+def subject(incident: Incident) -> str:
     """One short line of figures; it holds no word of any post."""
     if incident.severity == "pipeline":
         return "moodstream: many topics changed at once"
-    done = " (over)" if transition == "closed" else ""
-    return f"{incident.topic}: {incident.share:.0%} negative, usually {incident.expected:.0%}{done}"
+    return f"{incident.topic}: {incident.share:.0%} negative, usually {incident.expected:.0%}"
 
 
 def body(incident: Incident, link: str | None = None) -> str:

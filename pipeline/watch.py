@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 import orjson
 
-from pipeline.crossings import EVERYTHING, Crossings, Moved, Opened, Risen, StoryEvent, digests
+from pipeline.crossings import Crossings, Moved, Opened, Risen, StoryEvent, digests
 from pipeline.detector import VERSION, DetectorConfig
 from pipeline.errors import NotFoundError
 from pipeline.incidents import Alarm, build, incident_id
@@ -31,9 +31,7 @@ DAYS, HOURS = 28, 4  # saved states: the last days, and the last hours for late 
 REACHED = "watch:reached"
 SLOTS = tuple(f"watch:day:{i}" for i in range(DAYS)) + tuple(f"watch:hour:{i}" for i in range(HOURS))
 SHORT = 6 * HOUR  # bins of less than this are summed from the documents; more of them are read from the stored bins
-NOTHING = 2**62
 MOST_INCIDENTS = 1_000
-TELL_CLOSED = False  # one message per story
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,8 @@ class Watch:
         self._walk: Crossings | None = None
         self._topics: set[str] = set()
         self._slots: dict[str, int] = {}  # saved state → the bin it stands at
-        self._dirty = NOTHING  # the first bin that changed since it was walked
+        self._dirty: set[int] = set()  # bins that changed after they were walked
+        self._rewound_at = 0
         self._rewound = False
         self._checked = False  # this tick has compared the walk's bins with the store's
         self._watermark = 0
@@ -79,15 +78,31 @@ class Watch:
         if newest is None or as_of is None:
             return []
         self._topics.update(topic for topic, _ in changed)
-        self._dirty = min([self._dirty, *(start for _, start in changed)])
+        self._dirty |= {start for _, start in changed}
         self._watermark = max(self._watermark, self._mark(min(newest, now + FUTURE), as_of, now, flush))
         horizon = floor_to(self._watermark, BIN)
         walk = self._walk or self._restore(as_of, newest)
-        if self._dirty < walk.position or walk.position < horizon - LOOKBACK:
-            walk = self._rewind(self._dirty, as_of, newest)
+        first = self._first_late(walk.position, now, flush)
+        if first is not None or walk.position < horizon - LOOKBACK:
+            walk = self._rewind(walk.position if first is None else first, as_of, newest)
+            self._rewound_at = now
         if walk.position >= horizon:
             return []
         return self._advance(walk, horizon, as_of, newest, now)
+
+    def _first_late(self, position: int, now: int, flush: bool) -> int | None:
+        """The first changed bin to walk again from now; bins that are hours old wait, so that a trickle of them is one walk an hour.
+
+        Nobody is told of anything before the bins are compared (`_confirmed`), so waiting costs no figure.
+        """
+        self._dirty = {start for start in self._dirty if start < position}
+        recent = self._walk_from(position)
+        due = flush or now - self._rewound_at >= HOUR
+        return min((start for start in self._dirty if due or start >= recent), default=None)
+
+    def _walk_from(self, position: int) -> int:
+        """The oldest bin for which an hourly state is kept."""
+        return position - (HOURS - 1) * HOUR
 
     def _mark(self, newest: int, as_of: int, now: int, flush: bool) -> int:
         """Event time before which no more posts are waited for."""
@@ -114,7 +129,7 @@ class Watch:
             self._slots[name] = position
         if walk.position > reached:
             self._store.save_state(REACHED, str(walk.position).encode())
-        self._walk, self._dirty, self._rewound, self._checked = walk, NOTHING, False, False
+        self._walk, self._rewound, self._checked = walk, False, False
         return list(touched.values())
 
     def _collect(self, walk: Crossings, horizon: int, as_of: int) -> tuple[list[StoryEvent], dict[str, tuple[int, bytes]]]:
@@ -173,6 +188,7 @@ class Watch:
     def _rewind(self, to: int, as_of: int, newest: int) -> Crossings:
         """The newest saved state at or before a bin; a fresh start if there is none, or posts came that are older than the first bin."""
         self._rewound = True
+        self._dirty = {start for start in self._dirty if start < to}
         names = sorted((name for name, position in self._slots.items() if position <= to), key=lambda name: -self._slots[name])
         for name in names:
             walk = self._load(name)
@@ -195,6 +211,7 @@ class Watch:
     def _fresh(self, as_of: int, newest: int) -> Crossings:
         bins = self._bins(floor_to(newest - LOOKBACK, DAY), newest + BIN, as_of)
         self._slots.clear()
+        self._dirty.clear()
         self._checked = True
         return Crossings(bins[0].start if bins else floor_to(newest, BIN), self.config.detector)
 
@@ -212,7 +229,7 @@ class Watch:
             return []
         if isinstance(event, Risen):
             return self._escalate(incident, event, now)
-        return self._move(incident, event, now)
+        return self._move(incident, event)
 
     def _open(self, alarm: Alarm, walk: Crossings, as_of: int, reached: int, now: int) -> list[Incident]:
         """Store a new incident with its messages; a story that is known goes on under its id."""
@@ -220,8 +237,8 @@ class Watch:
         if known is not None:
             self._ids[alarm.topic, alarm.onset, alarm.rule] = known.id
             return self._reopen(known, alarm) if alarm.fired >= reached else []
-        late = alarm.fired < reached
-        historical = not late and self._is_history(alarm, as_of, now)
+        historical = self._is_history(alarm, as_of, now)
+        late = alarm.fired < reached and not historical
         incident = build(self._store, alarm, as_of, self._remember(walk), late=late, historical=historical)
         self._store.save(incident, messages(incident, "opened", self._subscriptions, now, self._link))
         return [incident]
@@ -255,20 +272,20 @@ class Watch:
         self._store.save(raised, messages(raised, "escalated", news, now, self._link))
         return [raised]
 
-    def _move(self, incident: Incident, event: Moved, now: int) -> list[Incident]:
+    def _move(self, incident: Incident, event: Moved) -> list[Incident]:
         moved = enter(incident, event.state, event.at)
         if moved is incident:
             return []
-        told = messages(moved, "closed", self._subscriptions, now, self._link) if TELL_CLOSED and event.state == "closed" else []
-        self._store.save(moved, told)
+        self._store.save(moved)
         return [moved]
 
     def _close_vanished(self, walk: Crossings) -> list[Incident]:
         """Late posts may have explained a story away: what is open in the store and not in the walk is closed."""
-        kept = {self._ids.get((s.topic, s.onset, s.rule)) or incident_id(s.topic, s.onset, s.rule) for s in walk.open.values()}
+        stories = [self._incident(story.topic, story.onset, story.rule, story.fired) for story in walk.open.values()]
+        kept = {incident.id for incident in stories if incident is not None}
         closed = []
         for incident in self._store.incidents(open_only=True, limit=MOST_INCIDENTS):
-            if incident.id not in kept and incident.topic in {*self._topics, EVERYTHING}:
+            if incident.id not in kept:
                 ended = enter(incident, "closed", max(walk.position, incident.timeline[-1][1]))
                 self._store.save(ended)
                 closed.append(ended)

@@ -69,7 +69,7 @@ def test_ids_are_those_of_incident_transition_and_receiver() -> None:
     """The same three give the same id, any other another."""
     ids = {message.id for message in messages(INCIDENT, "opened", [OPS, Subscription("mail")], NOW)}
     again = {message.id for message in messages(INCIDENT, "opened", [OPS, Subscription("mail")], NOW + DAY)}
-    other = {message.id for message in messages(INCIDENT, "closed", [OPS], NOW)}
+    other = {message.id for message in messages(INCIDENT, "escalated", [OPS], NOW)}
     assert ids == again
     assert 2 == len(ids)
     assert not ids & other
@@ -92,9 +92,9 @@ def test_who_is_told(incident: Incident, subscription: Subscription, told: bool)
     assert told is bool(messages(incident, "opened", [subscription], NOW))
 
 
-def test_a_closing_message_says_so() -> None:
-    """The subject of the end of a story differs from that of its start."""
-    assert subject(INCIDENT, "opened") != subject(INCIDENT, "closed")
+def test_a_pipeline_message_names_no_topic() -> None:
+    """When everything changed at once the subject says just that."""
+    assert "moodstream: many topics changed at once" == subject(replace(INCIDENT, severity="pipeline", topic="*"))
 
 
 def test_what_is_due_is_delivered_once(store: SqliteStore) -> None:

@@ -164,6 +164,19 @@ def test_old_files_are_history(bench: Bench) -> None:
     assert [] == bench.messages()
 
 
+def test_an_older_file_after_a_newer_one_is_history(bench: Bench) -> None:
+    """A spike in a file that is older than what is stored is historical too, not late, and doesn't touch the newer story."""
+    bench.now = START + 10 * DAY
+    newer = stream(["tea"], BINS, SPIKE, start=START + 2 * DAY, seed=5)
+    older = [replace(item, post=replace(item.post, post_id=f"old-{item.post.post_id}")) for item in stream(["tea"], BINS, SPIKE)]
+    for batch in (newer, older):
+        bench.store.write([replace(item, ingested_at=bench.now) for item in batch])
+        bench.watch.tick(bench.now, flush=True)
+    found = [(item.onset // DAY, item.historical, item.late) for item in share_incidents(bench)]
+    assert [(START // DAY + 2, True, False), (START // DAY, True, False)] == found
+    assert [] == bench.messages()
+
+
 def test_a_crossing_made_by_late_posts_is_not_sent(bench: Bench) -> None:
     """When posts that come an hour late make a spike in bins already passed, the incident is late, without firing time or message."""
     posts = stream(["tea", "coffee"], 78, SPIKE)
@@ -198,6 +211,22 @@ def test_late_posts_leave_the_state_of_posts_in_order(tmp_path: Path) -> None:
         states.append((bench.watch._walk.detector.to_bytes(), bench.watch._walk.digests))
         bench.store.close()
     assert states[0] == states[1]
+
+
+def test_posts_that_are_a_day_old_wait_for_their_turn(bench: Bench) -> None:
+    """A trickle of very old posts makes one walk an hour, not one per tick; at the end the walk is that of the stored bins."""
+    bench.play(stream(["tea"], 400), START + 400 * BIN, 400 * BIN)
+    walk = bench.watch._walk
+    rewinds = 0
+    for number in range(1, 15):
+        old = post(90_000 + number, START + number * BIN, 0.02, f"old tea {number}", arrived=bench.now)
+        bench.play([old], bench.now + BIN)
+        rewinds += bench.watch._walk is not walk
+        walk = bench.watch._walk
+    assert 1 <= rewinds <= 3
+    bench.watch.tick(bench.now + 2 * HOUR)
+    assert bench.watch._walk is not None
+    assert digests(bench.store.bins(["tea"], START, bench.watch._walk.position)) == bench.watch._walk.digests
 
 
 def test_one_stamp_from_the_future_closes_no_window(bench: Bench) -> None:
@@ -253,6 +282,7 @@ def test_many_topics_at_once_are_one_pipeline_incident(bench: Bench) -> None:
     pipeline = [item for item in opened if item.severity == "pipeline"]
     assert ["*"] == [item.topic for item in pipeline]
     assert 5 == len(pipeline[0].evidence)
+    assert "topics changed in the same five minutes" in pipeline[0].sentence
     sent = bench.store.pending(2**60)
     assert pipeline[0].id in {message.incident for message in sent}
     assert len(sent) <= 1 + len([item for item in opened if item.severity in {"tone", "incident"}])
