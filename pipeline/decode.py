@@ -22,6 +22,7 @@ from pipeline.text import visible
 EARLIEST: Final = 631_152_000_000  # 1990-01-01: an earlier time is a clock that was never set
 AHEAD: Final = 2 * MINUTE  # how far a source's clock may be ahead of ours
 DEPTH: Final = 32  # nesting of a record
+LONGEST_TEXT: Final = 65_536  # characters; the longest posts of the large networks have 40,000
 _LARGEST: Final = 2**63 - 1
 _KEPT: Final = 1_000_000  # bytes of a bad record that are kept
 
@@ -180,6 +181,8 @@ def _body(value: object) -> str:
         raise Unfit("bad_type", f"text must be a string, not {_kind(value)}")
     if not value or value.isspace():
         raise Unfit("missing_text", "the text is empty")
+    if len(value) > LONGEST_TEXT:
+        raise Unfit("too_large", f"the text has {len(value):,} characters; at most {LONGEST_TEXT:,} are taken")
     _storable(value, "text")
     return value
 

@@ -62,13 +62,15 @@ def _may_spell_an_email(text: str) -> bool:
 
 def _judged(found: re.Match[str]) -> str:
     written = found[0]
-    groups = tuple(len(group) for group in _SEPARATED.findall(written))
-    digits = "".join(_SEPARATED.findall(written))
+    opened = "(" if written[0] == "(" and ")" not in written else ""  # of the sentence, not of an area code
+    written = written.removeprefix(opened)
+    parts = _SEPARATED.findall(written)
+    digits, groups = "".join(parts), tuple(map(len, parts))
     if _is_card(digits, groups):
-        return "[card]"
+        return opened + "[card]"
     if _is_phone(written, digits, groups, found.string[max(0, found.start() - 40) : found.start()]):
-        return "[phone]"
-    return written
+        return opened + "[phone]"
+    return found[0]
 
 
 def _is_card(digits: str, groups: tuple[int, ...]) -> bool:
