@@ -12,7 +12,7 @@ def configure(level: str) -> None:
     """Log from `level` (debug, info, warning, error) on; call it once, in a command."""
     number = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(stream=sys.stderr, level=number, format="%(levelname)s %(name)s %(message)s")
-    for noisy in ("apprise", "uvicorn.error", "asyncio"):
+    for noisy in ("apprise", "uvicorn.error", "asyncio", "kafka", "elastic_transport", "faust", "mode", "aiokafka"):
         logging.getLogger(noisy).setLevel(max(number, logging.WARNING))
     structlog.configure(
         processors=[

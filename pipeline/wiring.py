@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from consumers.detect import Detection
     from dashboards.shapes import Verification
     from pipeline.ports import Classifier, Receiver, Source, Store
     from pipeline.stages import Context
@@ -35,6 +36,11 @@ ELASTIC = ("elasticsearch://", "elasticsearchs://")
 def wall_clock() -> int:
     """Milliseconds since the epoch, now."""
     return time.time_ns() // 1_000_000
+
+
+def monotonic() -> float:
+    """Seconds on a clock that never goes back."""
+    return time.monotonic()
 
 
 def open_store(url: str, now: Clock = wall_clock, *, must_exist: bool = False) -> Store:
@@ -137,6 +143,18 @@ def watch(settings: Settings, store: Store, *, tell: bool = True) -> Watch:
 
     wanted = [Subscription(r.name, frozenset(r.topics), frozenset(r.severities)) for r in settings.receivers if tell]
     return Watch(store, wanted, watch_config(settings), settings.web.public_url)
+
+
+def detection(settings: Settings, store: Store, holder: str) -> Detection:
+    """The detector process over a shared store."""
+    from consumers.detect import Detection
+    from consumers.stores.elastic import ElasticStore
+    from pipeline.notify import Outbox
+
+    if not isinstance(store, ElasticStore):
+        raise SettingsError("several processes can share an elasticsearch:// store only")
+    outbox = Outbox(store, receivers(settings), settings.detector.daily_cap)
+    return Detection(store, store, lambda: watch(settings, store), outbox, holder, settings.retention.posts_days)
 
 
 def receivers(settings: Settings) -> list[Receiver]:

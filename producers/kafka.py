@@ -15,7 +15,7 @@ import threading
 import time
 import zlib
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ PRODUCER: dict[str, Any] = {
     "delivery_timeout_ms": 3_600_000,
     "reconnect_backoff_max_ms": 1_000,
     "max_block_ms": 10_000,
+    "bootstrap_timeout_ms": 5_000,
     "allow_auto_create_topics": False,
 }
 Clock = Callable[[], float]  # seconds, monotonic
@@ -64,7 +65,7 @@ class Record:
 
 
 class Publisher:
-    """Sends posts to a topic. One thread calls it; `pump` must be called at least every PACK_AGE_MS while there may be posts."""
+    """Sends posts to a topic. `pump` must be called every PACK_AGE_MS or so, from any thread."""
 
     def __init__(
         self, settings: KafkaSettings, partitions: int, *, clock: Clock = time.monotonic, stall_seconds: float = STALL_SECONDS,
@@ -77,7 +78,8 @@ class Publisher:
         self._limit = outstanding
         self._options = client_options(settings) | PRODUCER | (overrides or {})
         self._packs: list[Batcher[bytes]] = [Batcher(PACK, PACK_BYTES, PACK_AGE_MS) for _ in range(partitions)]
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()  # packs, and the order of sending
+        self._changed = threading.Condition()  # what the client's thread changes
         self._waiting: OrderedDict[int, Record] = OrderedDict()  # not acknowledged, oldest first
         self._failed: deque[int] = deque()
         self._number = 0
@@ -95,32 +97,36 @@ class Publisher:
     def publish_line(self, identity: str, line: bytes) -> None:
         """Take one JSON object without a line end. What is no post is sent as well: the worker keeps it with a reason."""
         partition = zlib.crc32(identity.encode("utf-8", "surrogatepass")) % len(self._packs)
-        pack = self._packs[partition]
-        pack.add(line.replace(b"\n", b" "), len(line), self._now_ms())
-        if pack.ready(self._now_ms()):
-            self._send_pack(partition)
+        with self._lock:
+            pack = self._packs[partition]
+            pack.add(line.replace(b"\n", b" "), len(line), self._now_ms())
+            if pack.ready(self._now_ms()):
+                self._send_pack(partition)
 
     def pump(self) -> None:
         """Send what is old enough, send failed records again, replace a client that has stopped."""
-        for partition, pack in enumerate(self._packs):
-            if pack.ready(self._now_ms()):
-                self._send_pack(partition)
-        self._resend()
-        self._revive()
+        with self._lock:
+            for partition, pack in enumerate(self._packs):
+                if pack.ready(self._now_ms()):
+                    self._send_pack(partition)
+            self._resend()
+            self._revive()
 
     def outstanding(self) -> int:
         """Posts that are packed or sent, and not acknowledged."""
-        with self._changed:
+        with self._lock, self._changed:
             return sum(len(pack) for pack in self._packs) + sum(record.posts for record in self._waiting.values())
 
     def flush(self, seconds: float) -> bool:
         """Send all and wait for the acknowledgements; False if some are missing after that time."""
         until = self._clock() + seconds
-        for partition in range(len(self._packs)):
-            self._send_pack(partition)
+        with self._lock:
+            for partition in range(len(self._packs)):
+                self._send_pack(partition)
         while self._clock() < until:
-            self._resend()
-            self._revive()
+            with self._lock:
+                self._resend()
+                self._revive()
             with self._changed:
                 if not self._waiting:
                     return True
@@ -279,16 +285,3 @@ def json_lines(path: Path, limit: int) -> Iterator[bytes]:
             yield line.rstrip(b"\r\n")
             while cut and (rest := file.readline(limit)):
                 cut = not rest.endswith(b"\n")
-
-
-def publish_all(publisher: Publisher, lines: Iterable[tuple[str, bytes]], stop: Callable[[], bool]) -> int:
-    """Publish (identity, line) pairs until they end or `stop` says so; how many."""
-    number = 0
-    for identity, line in lines:
-        publisher.publish_line(identity, line)
-        number += 1
-        if number % PACK == 0:
-            publisher.pump()
-        if stop():
-            break
-    return number

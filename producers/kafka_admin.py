@@ -33,6 +33,7 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
                 f"kafka.bootstrap {far[0]} is not this machine: set kafka.security to SASL_SSL or SSL, or kafka.allow_insecure"
             )
     options: dict[str, Any] = {"bootstrap_servers": servers, "security_protocol": settings.security, "client_id": "moodstream"}
+    options["bootstrap_timeout_ms"] = 5_000
     if settings.security.endswith("SSL") and settings.ca_file is not None:
         options["ssl_cafile"] = str(settings.ca_file)
     if settings.security.startswith("SASL"):

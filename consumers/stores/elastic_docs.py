@@ -7,12 +7,13 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from consumers.stores.revision import Document
-from pipeline.records import EMOTIONS, INTENSITIES, SCALE, Post, Score, ScoredPost
+from pipeline.records import DAY, EMOTIONS, INTENSITIES, SCALE, Post, Score, ScoredPost
 from pipeline.trends import fixed, text_key
 
 Json = dict[str, Any]
@@ -42,7 +43,12 @@ def identity_hash(post_id: str) -> str:
 
 def month_of(moment: int) -> str:
     """`posts-2026.11`: the index of an event's own time, so that a replay overwrites and retention drops whole indices."""
-    return f"posts-{datetime.fromtimestamp(moment // 1000, UTC):%Y.%m}"
+    return _month_of_day(moment // DAY)
+
+
+@lru_cache(maxsize=4096)
+def _month_of_day(day: int) -> str:
+    return f"posts-{datetime.fromtimestamp(day * DAY // 1000, UTC):%Y.%m}"
 
 
 def words_of(text: str) -> list[str]:

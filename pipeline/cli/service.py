@@ -93,7 +93,7 @@ def run(
     configure(settings.log_level)
     opened = wiring.open_store(settings.store)
     try:
-        with _stop_on_signal() as stopping:
+        with stop_on_signal() as stopping:
             _run(settings, opened, stopping, once)
     finally:
         opened.close()
@@ -105,7 +105,7 @@ def serve(store: StoreOption = None, config: ConfigOption = None, port: PortOpti
     configure(settings.log_level)
     opened = wiring.open_store(settings.store, must_exist=True)
     try:
-        with _stop_on_signal() as stopping, _page(settings, opened, wiring.wall_clock, lambda: {"mode": "serve"}):
+        with stop_on_signal() as stopping, _page(settings, opened, wiring.wall_clock, lambda: {"mode": "serve"}):
             stopping.wait()
     finally:
         opened.close()
@@ -198,7 +198,7 @@ def _demo_live(settings: Settings, store: Store, seed: int | None, days: int) ->
     from consumers.demo import FACTOR
     from pipeline.notify import Outbox
 
-    with _stop_on_signal() as stopping:
+    with stop_on_signal() as stopping:
         feed = _demo(settings, store, seed, stopping.wait)
         outbox = Outbox(store, wiring.receivers(settings))
 
@@ -258,7 +258,7 @@ def _page(settings: Settings, store: Store, clock: wiring.Clock, status: Any, li
 
 
 @contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
+def stop_on_signal() -> Iterator[threading.Event]:
     """An event that SIGINT and SIGTERM set; the handlers before are put back."""
     stopping = threading.Event()
     before = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)}

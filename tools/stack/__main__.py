@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tools.stack import nodes
@@ -90,5 +91,5 @@ def _say(text: str, code: int) -> int:
 
 if __name__ == "__main__":
     command = sys.argv[1] if len(sys.argv) > 1 else ""
-    commands = {"start": start, "hold": hold, "stop": lambda: stop(False), "clean": lambda: stop(True)}
+    commands: dict[str, Callable[[], int]] = {"start": start, "hold": hold, "stop": lambda: stop(False), "clean": lambda: stop(True)}
     sys.exit(commands[command]() if command in commands else _say("start, stop, or clean (stop and forget the data)", 2))

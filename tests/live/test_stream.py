@@ -1,0 +1,219 @@
+"""Producer → Kafka → Faust worker → Elasticsearch with real servers: nothing lost, nothing twice, whatever breaks."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pipeline.records import post_to_json
+from tools.stack.harness import Feeding, Rig, Verdict, WorkerProcess
+from tools.stack.nodes import ElasticNode, KafkaNode
+from tools.stack.proxy import FaultProxy
+
+pytestmark = pytest.mark.timeout(240)
+COUNT = 3_000
+
+
+@pytest.fixture
+def rig(prefix: str, kafka_node: KafkaNode, elastic_node: ElasticNode, tmp_path: Path) -> Rig:
+    """Topics, a group and a store of one test."""
+    return Rig(prefix, kafka_node.bootstrap, elastic_node.port, tmp_path)
+
+
+@contextmanager
+def working(rig: Rig, *, supervise: bool = True) -> Iterator[WorkerProcess]:
+    """A worker that is gone when the test ends."""
+    worker = rig.worker(supervise=supervise)
+    try:
+        yield worker
+    finally:
+        worker.kill()
+
+
+def clean(rig: Rig) -> Verdict:
+    """The verdict of a run without a fault's trace."""
+    return Verdict(published=len(rig.sent), lost=0, duplicates=0, wrong=0, again=0)
+
+
+def test_every_post_is_stored_and_bad_records_are_kept(rig: Rig) -> None:
+    """Good posts are documents; poison is in the dead letters with a reason; a plain record with one object works as well."""
+    poison = [
+        b"{",
+        b"[]",
+        b'{"platform":"net"}',
+        b"\xff\xfe",
+        b'{"a":' * 5000,
+        b'{"platform":"net","post_id":"x","created_at":"NaN","text":"t"}',
+    ]
+    with rig.publisher() as publisher:
+        rig.publish(publisher, 0, COUNT)
+        for number, raw in enumerate(poison):
+            publisher.publish_line(f"poison{number}", raw)
+    with working(rig, supervise=False) as worker:
+        worker.wait_until_processing()
+        rig.wait_until_done()
+        health = worker.health()
+        assert 0 == worker.stop()
+    assert clean(rig) == rig.verdict()
+    assert len(poison) == len(rig.letters())
+    assert all(":" in reason for reason in rig.letters())
+    assert True is health["ok"]
+
+
+def test_what_was_published_can_be_searched_and_charted(rig: Rig) -> None:
+    """Search, topics, trends and the page's API over the store that a worker filled."""
+    from fastapi.testclient import TestClient
+
+    from pipeline import wiring
+    from pipeline.settings import load
+
+    with rig.publisher() as publisher:
+        rig.publish(publisher, 0, 200)
+    with working(rig) as worker:
+        worker.wait_until_processing()
+        rig.wait_until_done()
+    store = rig.store()
+    try:
+        assert 200 == store.count("harness") == store.topics()[0].posts
+        assert 200.0 == sum(point.volume for point in store.trend("harness", 300_000))
+        assert ["net:n17"] == [item.id for item in store.search('"number 17"', topic="harness")]
+        page = wiring.page(load(overrides={"store": rig.store_url}), store, wiring.wall_clock, dict)
+        with TestClient(page, base_url="http://localhost") as client:
+            assert 200 == client.get("/api/topics").status_code
+    finally:
+        store.close()
+
+
+def test_edits_and_deletes_travel_on_the_same_topic(rig: Rig) -> None:
+    """An edit replaces, a delete removes for good, whatever is delivered again."""
+    posts = [rig.post(number) for number in range(20)]
+    lines = [post_to_json(post) for post in posts]
+    edit = lines[3] | {"event": "edit", "text": "changed my mind, it is lovely"}
+    delete = {"event": "delete", "platform": "net", "post_id": posts[4].post_id, "created_at": lines[4]["created_at"], "text": ""}
+    with rig.publisher() as publisher:
+        for line in [*lines, edit, delete, *lines]:
+            publisher.publish_line(f"net:{line['post_id']}", json.dumps(line).encode())
+    with working(rig) as worker:
+        worker.wait_until_processing()
+        rig.wait_until_done()
+    store = rig.store()
+    try:
+        found = store.get([post.id for post in posts])
+        assert 19 == len(found)
+        assert "changed my mind, it is lovely" == found["net:n3"].post.text
+    finally:
+        store.close()
+
+
+def test_sigkill_of_a_worker_loses_nothing(rig: Rig) -> None:
+    """Three kills under load: the supervisor starts it again, every post is there once (row 1)."""
+    feeding = Feeding(rig, 0, COUNT, seconds=15)
+    with working(rig) as worker:
+        for _ in range(3):
+            worker.wait_until_processing()
+            worker.kill_child()
+            wait_for(lambda: worker.processed() == 0)
+        feeding.wait()
+        worker.wait_until_processing()
+        rig.wait_until_done()
+    assert clean(rig) == rig.verdict()
+
+
+def test_sigterm_ends_cleanly_under_load(rig: Rig) -> None:
+    """Exit code 0, and nothing is processed again by the next worker (row 2)."""
+    feeding = Feeding(rig, 0, COUNT, seconds=12)
+    with working(rig, supervise=False) as first:
+        first.wait_until_processing()
+        assert 0 == first.stop(20)
+    with working(rig, supervise=False) as second:
+        feeding.wait()
+        second.wait_until_processing()
+        rig.wait_until_done()
+        again = second.metrics()['moodstream_posts_total{result="repeated"}']
+    assert (clean(rig), 0.0) == (rig.verdict(), again)
+
+
+def test_a_second_worker_comes_and_goes(rig: Rig) -> None:
+    """Two rebalances under load (row 5)."""
+    feeding = Feeding(rig, 0, COUNT, seconds=20)
+    with working(rig) as first, working(rig) as second:
+        first.wait_until_processing()
+        second.wait_until_processing()
+        second.stop()
+        feeding.wait()
+        rig.wait_until_done()
+    assert clean(rig) == rig.verdict()
+
+
+@pytest.mark.parametrize(
+    ("what", "share"),
+    [("items:0.3", 0.5), ("error", 0.3), ("reset", 0.3), ("lost", 0.3), ("slow:1.5", 0.3), ("blocked", 0.5)],
+    ids=["items refused", "500", "reset", "answer lost", "slow", "disk full"],
+)
+def test_a_store_that_misbehaves_loses_nothing(rig: Rig, elastic_node: ElasticNode, what: str, share: float) -> None:
+    """Faults in a share of the bulk requests, then healing: all is stored once, and nothing is a dead letter (rows 8, 9, 11, 12)."""
+    proxy = FaultProxy(elastic_node.port)
+    rig.through(proxy.port)
+    try:
+        proxy.sometimes(what, share)
+        feeding = Feeding(rig, 0, 1_000, seconds=6)
+        with working(rig) as worker:
+            wait_for(lambda: proxy.faults >= 5)
+            feeding.wait()
+            proxy.heal()
+            worker.wait_until_processing()
+            rig.wait_until_done()
+    finally:
+        proxy.close()
+    assert (clean(rig), []) == (rig.verdict(), rig.letters())
+
+
+def test_a_read_only_index_is_waited_for(rig: Rig) -> None:
+    """A real write block: the worker says blocked, dead-letters nothing, and goes on by itself when it is lifted (row 11)."""
+    store = rig.store()
+    try:
+        with working(rig) as worker:
+            with rig.publisher() as publisher:
+                rig.publish(publisher, 0, 500)
+            worker.wait_until_processing()
+            rig.wait_until_done()
+            store._es.call("PUT", f"/{rig.name}-posts-*/_settings", {"index.blocks.write": True})
+            with rig.publisher() as publisher:
+                rig.publish(publisher, 500, 500)
+            wait_for(lambda: worker.health().get("state") == "blocked")
+            store._es.call("PUT", f"/{rig.name}-posts-*/_settings", {"index.blocks.write": None})
+            assert rig.wait_until_done(30) < 30
+    finally:
+        store.close()
+    assert (clean(rig), []) == (rig.verdict(), rig.letters())
+
+
+def test_a_worker_that_was_stopped_for_a_while_goes_on(rig: Rig) -> None:
+    """SIGSTOP past the session time-out, while another worker takes over (a zombie): nothing is lost, nothing twice."""
+    feeding = Feeding(rig, 0, COUNT, seconds=20)
+    with working(rig) as first, working(rig) as second:
+        first.wait_until_processing()
+        second.wait_until_processing()
+        first.signal(signal.SIGSTOP)
+        feeding.wait()
+        first.signal(signal.SIGCONT)
+        rig.wait_until_done()
+    assert clean(rig) == rig.verdict()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait until something holds. TimeoutError."""
+    import threading
+    import time
+
+    until = time.monotonic() + seconds
+    never = threading.Event()
+    while not condition():
+        if time.monotonic() > until:
+            raise TimeoutError(f"it did not happen within {seconds:.0f} s")
+        never.wait(0.2)
