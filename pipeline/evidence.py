@@ -15,6 +15,7 @@ from pipeline.terms import telling
 
 POSTS = 5
 SHORT = 4  # telling words; a shorter text is not taken for typical because of one frequent word
+ALIKE = 0.4  # of the words of both; two posts that share more show the same thing twice
 NEGATIVE = 0.5  # p_negative of a post that stands for a rise of negative posts; weaker ones only if there are too few
 
 
@@ -38,9 +39,10 @@ def choose(window: Sample, parts: Iterable[Part], *, negatives: bool) -> tuple[E
     for members, places in _places([part for part in parts if part.kind == "term"]):
         ranked = _by_typicality(window, strength, [i for i in members if i in allowed])
         chosen += taken.first(ranked, min(places, POSTS - len(chosen)))
-    for pool in (eligible, list(range(len(strength)))):
+    everybody = list(range(len(strength)))
+    for pool, alike in ((eligible, ALIKE), (eligible, 1.0), (everybody, 1.0)):
         if len(chosen) < POSTS:
-            chosen += taken.first(_by_typicality(window, strength, pool), POSTS - len(chosen))
+            chosen += taken.first(_by_typicality(window, strength, pool), POSTS - len(chosen), alike)
     return tuple(Evidence(window.posts[i].id, text_hash(window.posts[i].post.text), strength[i]) for i in chosen)
 
 
@@ -69,18 +71,25 @@ class _Taken:
         self._window = window
         self._cluster = cluster
         self._seen: set[tuple[str, object]] = set()
+        self._chosen: list[int] = []
 
-    def first(self, ranked: Iterable[int], count: int) -> list[int]:
-        """The first `count` posts whose author, text and cluster are new."""
+    def first(self, ranked: Iterable[int], count: int, alike: float = ALIKE) -> list[int]:
+        """The first `count` posts whose author, text and cluster are new, none more `alike` to a chosen one than that."""
         out: list[int] = []
         for index in ranked:
             if len(out) >= count:
                 break
             marks = set(self._marks(index))
-            if not marks & self._seen:
+            if not marks & self._seen and self._similar(index) <= alike:
                 self._seen |= marks
+                self._chosen.append(index)
                 out.append(index)
         return out
+
+    def _similar(self, index: int) -> float:
+        """The largest share of words (Jaccard) that the post has in common with a chosen one."""
+        own = self._window.sets[index]
+        return max((len(own & other) / len(own | other) for i in self._chosen if (other := self._window.sets[i])), default=0.0)
 
     def _marks(self, index: int) -> Iterator[tuple[str, object]]:
         post = self._window.posts[index].post

@@ -20,13 +20,14 @@ from pipeline.ports import Store, TrendReader
 from pipeline.records import BIN, DAY, EMOTIONS, MINUTE, SCALE, Bin, Incident, ScoredPost, Severity, to_json
 from pipeline.trends import fixed, share_interval
 
+VERSION = 1  # of how figures, drivers, evidence and sentence are made; raise it when one of them is made differently
 BEFORE = DAY  # the reference: the day before the onset
 MOST_POSTS = 2_000  # of the window and of the reference, the newest; sums (n, share) are over all
 LEAST_AUTHORS = 3
 LEAST_DISTINCT = 0.5
 ROUND = 6
 SHOWN_EMOTIONS = 3
-FELT = 0.1  # mean probability; a weaker emotion is not named in the sentence
+FELT = 0.05  # mean probability; a weaker emotion is not named in the sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import orjson
 from pipeline.crossings import Crossings, Moved, Opened, Risen, StoryEvent, digests
 from pipeline.detector import VERSION, DetectorConfig
 from pipeline.errors import NotFoundError
+from pipeline.incidents import VERSION as FIGURES
 from pipeline.incidents import Alarm, build, incident_id
 from pipeline.lifecycle import enter, overlaps
 from pipeline.notify import Subscription, messages
@@ -29,7 +30,8 @@ FUTURE = 2 * MINUTE  # live posts are clamped to arrival; a file's stamp further
 FOLLOW = DAY  # how long a stream that fell silent is followed
 DAYS, HOURS = 28, 4  # saved states: the last days, and the last hours for late posts
 REACHED = "watch:reached"
-SLOTS = tuple(f"watch:day:{i}" for i in range(DAYS)) + tuple(f"watch:hour:{i}" for i in range(HOURS))
+DAY_SLOTS = tuple(f"watch:day:{i}" for i in range(DAYS))  # names of states that stand at a midnight
+SLOTS = DAY_SLOTS + tuple(f"watch:hour:{i}" for i in range(HOURS))
 SHORT = 6 * HOUR  # bins of less than this are summed from the documents; more of them are read from the stored bins
 MOST_INCIDENTS = 1_000
 
@@ -308,7 +310,7 @@ class Watch:
 
     def _remember(self, walk: Crossings) -> str:
         """Keep the configuration and first bin of the walk under their hash, so that verify can walk the same way."""
-        rules = {"version": VERSION, "begin": walk.begin, "config": asdict(walk.detector.config)}
+        rules = {"version": VERSION, "figures": FIGURES, "begin": walk.begin, "config": asdict(walk.detector.config)}
         data = orjson.dumps(rules, option=orjson.OPT_SORT_KEYS)
         name = hashlib.blake2b(data, digest_size=8).hexdigest()
         self._store.save_state(f"detector:{name}", data)

@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from streams import START, Bench, post, stream
 
+from pipeline.crossings import Crossings
 from pipeline.incidents import full_json
-from pipeline.records import BIN, HOUR, Incident
+from pipeline.records import BIN, DAY, HOUR, Incident
 from pipeline.verify import Verification, verify, verify_all
+from pipeline.watch import DAY_SLOTS
 
 SPIKE = {"tea": (20, 30)}
 SOON = START + 19 * BIN
@@ -110,6 +112,17 @@ def test_an_incident_of_another_detector_is_explained(found: tuple[Bench, Incide
     assert all("version" in why for why in changed.values())
 
 
+def test_figures_of_another_version_are_explained(found: tuple[Bench, Incident]) -> None:
+    """A sentence that this version would word differently is `changed`, with the versions as the reason; a quote needs no such excuse."""
+    bench, incident = found
+    saved = bench.store.state(f"detector:{incident.detector}")
+    assert saved is not None
+    bench.store.save_state(f"detector:{incident.detector}", saved.replace(b'"figures":', b'"figures":9'))
+    result = verify(bench.store, replace(incident, sentence="Worded otherwise."))
+    assert {"sentence": "made by version 91 of the figures, this is version 1"} == different(result)
+    assert 1 == result.exit_code
+
+
 def test_a_late_incident_can_be_verified(tmp_path: Path) -> None:
     """An incident that late posts made, without a firing time, is equal too."""
     bench = Bench(tmp_path)
@@ -121,6 +134,24 @@ def test_a_late_incident_can_be_verified(tmp_path: Path) -> None:
     late = [item for item in bench.store.incidents() if item.late]
     assert 1 == len(late)
     assert {} == different(verify(bench.store, late[0]))
+    bench.store.close()
+
+
+def test_a_saved_walk_saves_time_and_changes_nothing(tmp_path: Path) -> None:
+    """With saved days the second walk starts there; with none, or with ones that saw other bins, it starts at the first bin: all equal."""
+    bench = Bench(tmp_path)
+    bench.play(stream(["tea"], 640, {"tea": (620, 630)}), START + 634 * BIN, 20 * BIN, START + 619 * BIN)
+    (incident,) = [item for item in bench.store.incidents() if item.rule != "volume"]
+    saved = [name for name in DAY_SLOTS if bench.store.state(name)]
+    assert 2 == len(saved)
+    expected = verify(bench.store, incident)
+    assert {} == different(expected)
+    elsewhere = Crossings(START, bench.watch.config.detector)
+    list(elsewhere.walk(bench.store.bins(["tea"], START, START + 200 * BIN), START + 2 * DAY))
+    for content in (elsewhere.to_bytes(), b"damaged"):
+        for name in saved:
+            bench.store.save_state(name, content)
+        assert expected == verify(bench.store, incident)
     bench.store.close()
 
 
