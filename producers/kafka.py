@@ -83,7 +83,8 @@ class Publisher:
         self._waiting: OrderedDict[int, Record] = OrderedDict()  # not acknowledged, oldest first
         self._failed: deque[int] = deque()
         self._number = 0
-        self._progress = clock()
+        self._progress = clock()  # last acknowledgement, or replacement of the client
+        self._acknowledged_at = clock()
         self._producer = self._connect()
         self.acknowledged = 0  # posts
         self.replaced = 0  # clients
@@ -116,6 +117,11 @@ class Publisher:
         """Posts that are packed or sent, and not acknowledged."""
         with self._lock, self._changed:
             return sum(len(pack) for pack in self._packs) + sum(record.posts for record in self._waiting.values())
+
+    def waiting_seconds(self) -> float:
+        """How long nothing was acknowledged although something is outstanding; 0 otherwise."""
+        with self._changed:
+            return self._clock() - self._acknowledged_at if self._waiting else 0.0
 
     def flush(self, seconds: float) -> bool:
         """Send all and wait for the acknowledgements; False if some are missing after that time."""
@@ -158,7 +164,7 @@ class Publisher:
         record = Record(partition, b"\n".join(lines), len(lines))
         with self._changed:
             if not self._waiting:
-                self._progress = self._clock()
+                self._progress = self._acknowledged_at = self._clock()
             self._waiting[self._number] = record
         self._send(self._number, record)
 
@@ -185,7 +191,7 @@ class Publisher:
         with self._changed:
             record = self._waiting.pop(number, None)
             self.acknowledged += record.posts if record else 0
-            self._progress = self._clock()
+            self._progress = self._acknowledged_at = self._clock()
             self._changed.notify_all()
 
     def _on_failure(self, number: int, _error: Exception) -> None:

@@ -14,6 +14,7 @@ import importlib.resources
 import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import elasticsearch
 
@@ -24,7 +25,7 @@ from consumers.stores.elastic_figures import Figures
 from consumers.stores.elastic_incidents import Incidents
 from consumers.stores.elastic_read import Reader
 from consumers.stores.elastic_write import Writer
-from pipeline.errors import StoreBlocked, StoreBusy, StoreError
+from pipeline.errors import SettingsError, StoreBlocked, StoreBusy, StoreError
 from pipeline.ports import Change, Written
 from pipeline.records import Bin, Incident, Notification, Rejected, ScoredPost, TopicSummary, TrendPoint
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pipeline.settings import ElasticsearchSettings
 
 VERSION = 1  # of the mappings; a store of a newer one is refused
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 TEMPLATES = ("changes", "incidents", "letters", "marks", "posts", "state", "tombstones", "trends")
 
 
@@ -223,9 +225,13 @@ class ElasticStore:
 
 
 def connect(url: str, settings: ElasticsearchSettings) -> Elastic:
-    """A client for a store's URL; nothing is sent yet. Certificates are checked."""
-    scheme, _, rest = url.partition("://")
-    host, _, prefix = rest.partition("/")
+    """A client for a store's URL; nothing is sent yet. Certificates are checked. SettingsError for a URL that can't be used."""
+    parts = urlsplit(url)
+    if not parts.hostname or parts.port is None or parts.username:
+        raise SettingsError(f"store {url!r} can't be used: write elasticsearch://HOST:PORT; credentials are settings of their own")
+    scheme, host, prefix = parts.scheme, parts.netloc, parts.path.strip("/")
+    if scheme == "elasticsearch" and not settings.allow_insecure and parts.hostname not in LOOPBACK:
+        raise SettingsError(f"{parts.hostname} is not this machine: write elasticsearchs:// for TLS, or set elasticsearch.allow_insecure")
     options: Json = {"request_timeout": settings.request_seconds, "max_retries": 0, "retry_on_timeout": False, "http_compress": False}
     if settings.api_key is not None:
         options["api_key"] = settings.api_key.get_secret_value()

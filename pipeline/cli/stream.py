@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -16,12 +17,13 @@ import typer
 from pipeline import wiring
 from pipeline.cli.options import ConfigOption, CsvOption, JsonOption, LimitOption, err, write_json, write_rows
 from pipeline.cli.service import stop_on_signal
-from pipeline.errors import InputError, NotFoundError, SettingsError, StoreBusy, Unavailable
+from pipeline.errors import InputError, NotFoundError, SettingsError, StoreBlocked, StoreBusy, Unavailable
 from pipeline.logs import configure
 from pipeline.records import DAY, to_json
 from pipeline.settings import Settings, load
 
 if TYPE_CHECKING:
+    from consumers.detect import Detection
     from pipeline.records import Rejected
     from producers.kafka import Publisher
 
@@ -30,12 +32,16 @@ RATE = 4.0  # synthetic posts per topic and five minutes
 POSTS_A_DAY = 6_000  # of all synthetic topics at that rate, rounded down
 TICK_SECONDS = 1.0
 PUMP_SECONDS = 0.1
+STUCK_SECONDS = 60.0  # without a sign of life: /health says so
 T = TypeVar("T")
 
 StreamStoreOption = Annotated[
     str | None, typer.Option("--store", help=f"Store to use. Default: the settings, else {DEFAULT_STORE}.", show_default=False)
 ]
 HealthPortOption = Annotated[int, typer.Option("--health-port", min=0, max=65535, help="Port of /health and /metrics; 0: any free one.")]
+AliveOption = Annotated[
+    int | None, typer.Option("--health-port", min=1, max=65535, help="Answer /health on this port.", show_default=False)
+]
 HealthHostOption = Annotated[str, typer.Option("--health-host", help="Address of /health and /metrics.")]
 
 
@@ -60,6 +66,7 @@ def produce(
     source: Annotated[str | None, typer.Option("--source", help="synthetic: the seeded generator.", show_default=False)] = None,
     count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many posts. Default: go on for ever.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the synthetic source.")] = 1,
+    health_port: AliveOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,7 +85,8 @@ def produce(
         publisher = _publisher(settings, stopping)
         taken = 0
         try:
-            taken = _publish(publisher, islice(lines, count), stopping)
+            with _health(health_port, lambda: publisher.waiting_seconds() < STUCK_SECONDS):
+                taken = _publish(publisher, islice(lines, count), stopping)
         finally:
             spilled = publisher.close()
     told = {"taken": taken, "acknowledged": publisher.acknowledged, "spilled": spilled}
@@ -229,7 +237,7 @@ def _free_port() -> int:
 # ------------------------------------------------------------ detect
 
 
-def detect(store: StreamStoreOption = None, config: ConfigOption = None) -> None:
+def detect(store: StreamStoreOption = None, config: ConfigOption = None, health_port: AliveOption = None) -> None:
     """Look for incidents in the bins of an Elasticsearch store and send messages. Of several such processes one works."""
     settings = _stream_settings(store, config)
     configure(settings.log_level)
@@ -238,21 +246,24 @@ def detect(store: StreamStoreOption = None, config: ConfigOption = None) -> None
     with stop_on_signal() as stopping:
         opened = _waiting_for(lambda: wiring.open_store(settings.store), "the store", settings.kafka.wait_seconds, stopping)
         detection = wiring.detection(settings, opened, f"{socket.gethostname()}:{os.getpid()}")
+        ticked = wiring.monotonic()
         try:
-            while not stopping.wait(TICK_SECONDS):
-                _tick(detection)
+            with _health(health_port, lambda: wiring.monotonic() - ticked < STUCK_SECONDS):
+                while not stopping.wait(TICK_SECONDS):
+                    ticked = wiring.monotonic() if _tick(detection) else ticked
             detection.release()
         finally:
             opened.close()
 
 
-def _tick(detection: Any) -> None:
-    from pipeline.errors import StoreBlocked
-
+def _tick(detection: Detection) -> bool:
+    """Whether the store could be used."""
     try:
         detection.tick(wiring.wall_clock())
     except (StoreBusy, StoreBlocked) as error:
         err.print(f"the store can't be used now, tried again: {error}", soft_wrap=True)
+        return False
+    return True
 
 
 # ------------------------------------------------------------ dead letters
@@ -313,6 +324,23 @@ def _letter(letter: Rejected) -> dict[str, Any]:
 
 
 # ------------------------------------------------------------ shared
+
+
+@contextmanager
+def _health(port: int | None, alive: Callable[[], bool]) -> Iterator[None]:
+    """Answer /health while the block runs, if a port is given."""
+    if port is None:
+        yield
+        return
+    from prometheus_client import CollectorRegistry
+
+    from consumers.health import HealthServer
+
+    server = HealthServer("127.0.0.1", port, lambda: {"ok": alive()}, CollectorRegistry())
+    try:
+        yield
+    finally:
+        server.close()
 
 
 def _stream_settings(store: str | None, config: str | None) -> Settings:
