@@ -38,6 +38,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 TopicName = Annotated[str, Query(min_length=1, max_length=200, description="a topic's name")]
 AnyTopic = Annotated[str | None, Query(min_length=1, max_length=200, description="a topic's name; all topics if absent")]
 When = Annotated[str | None, Query(max_length=40, description="`7d` (that long ago), a date, or RFC 3339")]
+Every = Annotated[str, Query(max_length=20, description="width of a bucket, a multiple of 5 minutes: `5m`, `1h`, `1d`")]
 Limit = Annotated[int, Query(ge=1, le=1_000, description="at most this many")]
 IncidentId = Annotated[str, Path(min_length=1, max_length=100, description="an incident's id, or a unique beginning of it")]
 Verify = Callable[[str], shapes.Verification]
@@ -132,9 +133,7 @@ def _add_figures(routes: APIRouter, service: Service) -> None:
         return [to_json(summary) for summary in store.topics()]
 
     @routes.get("/trends", response_model=list[shapes.TrendPoint], tags=["figures"])
-    def trends(
-        topic: TopicName, every: Annotated[str, Query(max_length=20)] = "1h", since: When = None, until: When = None
-    ) -> list[dict[str, Any]]:
+    def trends(topic: TopicName, every: Every = "1h", since: When = None, until: When = None) -> list[dict[str, Any]]:
         """Buckets with posts in them, oldest first."""
         start, end = service.stretch(since, until)
         width = bucket(every)
@@ -178,7 +177,9 @@ def _add_incidents(routes: APIRouter, service: Service) -> None:
 
     @routes.get("/incidents", response_model=list[shapes.Incident], tags=["incidents"])
     def incidents(
-        topic: AnyTopic = None, open_only: Annotated[bool, Query(alias="open")] = False, limit: Limit = 100
+        topic: AnyTopic = None,
+        open_only: Annotated[bool, Query(alias="open", description="only those that are going on")] = False,
+        limit: Limit = 100,
     ) -> list[dict[str, Any]]:
         """Newest onset first."""
         if topic is not None and topic != EVERY_TOPIC:

@@ -12,7 +12,7 @@ from dashboards.windows import Window, window, within
 from pipeline.drivers import OTHER
 from pipeline.errors import NotFoundError
 from pipeline.ports import IncidentStore, TrendReader
-from pipeline.records import DAY, HOUR, MINUTE, Driver, Evidence, Incident, ScoredPost, TopicSummary, TrendPoint
+from pipeline.records import BIN, DAY, HOUR, MINUTE, Driver, Evidence, Incident, ScoredPost, TopicSummary, TrendPoint
 from pipeline.shares import total
 from pipeline.trends import floor_to
 
@@ -22,6 +22,7 @@ DRIVER_KINDS = {
     "platform": "Platforms", "language": "Languages",
 }  # fmt: skip
 NAMED_BY_POST = frozenset({"cluster", "parent"})  # kinds whose parts are named by a post's id
+LEAST_REST = 0.005  # a rest that would be shown as 0 % is left out
 MOST_DOTS = 200
 MOST_TOPICS = 60  # on the overview; the others are in the search and the API
 
@@ -38,6 +39,7 @@ class TopicView:
     window: Window
     points: Sequence[TrendPoint]
     now: TrendPoint  # the whole window
+    hour: TrendPoint  # the last hour of the clock
     before: TrendPoint  # the equally long stretch before it
     incidents: Sequence[Incident]  # newest onset first
 
@@ -190,13 +192,16 @@ def _topic(store: Reader, summary: TopicSummary, range_name: str, now: int, inci
     points = store.trend(summary.topic, frame.every, frame.before, frame.end)
     shown = within(points, frame.start, frame.end)
     before = total(summary.topic, frame.before, within(points, frame.before, frame.start))
-    return TopicView(summary, frame, shown, total(summary.topic, frame.start, shown), before, incidents)
+    recent = floor_to(now, BIN) + BIN - HOUR
+    hour = total(summary.topic, recent, store.trend(summary.topic, BIN, recent, recent + HOUR))
+    return TopicView(summary, frame, shown, total(summary.topic, frame.start, shown), hour, before, incidents)
 
 
 def _by_kind(drivers: Sequence[Driver]) -> dict[str, Sequence[Driver]]:
     """Drivers in their order, kinds in the order of DRIVER_KINDS; a kind that names no part, or one language for all, says nothing."""
     kinds = [*DRIVER_KINDS, *sorted({driver.kind for driver in drivers} - set(DRIVER_KINDS))]
-    grouped = {kind: [one for one in drivers if one.kind == kind] for kind in kinds}
+    told = [one for one in drivers if one.name != OTHER or one.share >= LEAST_REST]
+    grouped = {kind: [one for one in told if one.kind == kind] for kind in kinds}
     return {kind: rows for kind, rows in grouped.items() if len(rows) > (kind == "language") and {row.name for row in rows} != {OTHER}}
 
 

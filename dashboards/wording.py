@@ -86,12 +86,12 @@ def axis_time(ms: int, span: int) -> str:
     return f"{when:%H:%M}" if span <= 2 * DAY else f"{when.day} {when:%b}"
 
 
-def lasting(ms: float) -> str:
-    """`25 min`, `3 h`, `2 days`: one rounded figure."""
-    for unit, name in ((DAY, "day"), (HOUR, "h"), (MINUTE, "min")):
-        if ms >= 2 * unit or (ms >= unit and unit != DAY):
-            return f"{ms / unit:.0f} {name}{'s' if unit == DAY else ''}"
-    return "1 min" if ms >= MINUTE else "moments"
+def lasting(ms: int) -> str:
+    """`25 min`, `24 h`, `7 days`: the largest unit that fits without a rest."""
+    for unit, name, least in ((DAY, "days", 2), (HOUR, "h", 1)):
+        if ms >= least * unit and ms % unit == 0:
+            return f"{ms // unit} {name}"
+    return f"{ms // MINUTE} min"
 
 
 def web_address(url: str | None) -> str | None:

@@ -9,7 +9,7 @@ from pipeline.records import BIN, DAY, HOUR, MINUTE, to_ms
 
 UNITS = {"s": 1_000, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 LONGEST = 36_500 * DAY  # a century: a longer one is a slip of the keyboard
-_DURATION = re.compile(r"(\d{1,9})([smhdw])")
+_DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
 _FIRST, _LAST = to_ms("1970-01-01T00:00:00Z"), to_ms("9998-01-01T00:00:00Z")
 
 
