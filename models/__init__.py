@@ -12,7 +12,7 @@ WEIGHTS: Final = Path(__file__).parent / "weights"
 
 
 def load(name: str = "auto", batch_size: int | None = None) -> Classifier:
-    """A classifier: "auto", "static", "vader", or the folder of a checkpoint. `batch_size`: texts per round, None for the engine's own.
+    """A classifier: "auto", "static", "onnx", "vader", or the folder of a checkpoint. `batch_size`: texts per round, None: its own.
 
     ModelError if there is no such model, or its checkpoint is altered or of another shape.
     """
@@ -20,18 +20,29 @@ def load(name: str = "auto", batch_size: int | None = None) -> Classifier:
         from models.lexicon import RATES, Lexicon, Rates
 
         return Lexicon(Rates.read(RATES))
-    shipped = {"auto": WEIGHTS / "static", "static": WEIGHTS / "static"}
-    return _engine(shipped.get(name) or Path(name), name, batch_size)
+    folder = Path(name) if name not in shipped() else WEIGHTS / ("static" if name == "auto" else name)
+    return _engine(folder, name, batch_size)
+
+
+def shipped() -> tuple[str, ...]:
+    """The names that `load` knows besides folders; the vader engine has rates and no checkpoint."""
+    return ("auto", *(path.parent.name for path in sorted(WEIGHTS.glob("*/config.json"))))
 
 
 def _engine(folder: Path, name: str, batch_size: int | None) -> Classifier:
     from models.checkpoint import open_checkpoint
 
     if not folder.exists():
-        raise ModelError(f"no model {name!r}: choose auto, static, vader, or the folder of a checkpoint")
+        raise ModelError(f"no model {name!r}: choose {', '.join(shipped())}, vader, or the folder of a checkpoint")
     checkpoint = open_checkpoint(folder)
     if checkpoint.kind == "static":
         from models.static import Static
 
         return Static(checkpoint, batch_size)
-    raise ModelError(f"checkpoint {folder}: kind is {checkpoint.kind!r}, expected static")
+    if checkpoint.kind == "onnx":
+        from models.onnx import Onnx
+
+        return Onnx(checkpoint, batch_size)
+    raise ModelError(
+        f"checkpoint {folder}: kind is {checkpoint.kind!r}, expected static or onnx; `moodstream train onnx` exports a transformer"
+    )

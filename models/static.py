@@ -37,7 +37,7 @@ class Static:
     def __init__(self, checkpoint: Checkpoint, batch_size: int | None = None) -> None:
         self.name = checkpoint.name
         self.languages = checkpoint.languages
-        self._calibration = checkpoint.calibration
+        self.calibration = checkpoint.calibration
         self._round = batch_size or _ROUND
         arrays = load_file(checkpoint.folder / "arrays.safetensors")
         pieces = Pieces(checkpoint.folder / "tokenizer.json", MOST_PIECES)
@@ -48,7 +48,7 @@ class Static:
         """One score per text, in order."""
         out: list[Score] = []
         for start in range(0, len(texts), self._round):
-            out += decode(self.raw(texts[start : start + self._round]), self._calibration, self.name)
+            out += decode(self.raw(texts[start : start + self._round]), self.calibration, self.name)
         return out
 
     def raw(self, texts: Sequence[str]) -> NDArray[np.float64]:

