@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from pipeline.drivers import OTHER, Part, Sample, decompose, drivers
 from pipeline.evidence import choose, quotes
 from pipeline.ports import Store, TrendReader
@@ -22,7 +24,8 @@ from pipeline.trends import fixed, share_interval
 
 VERSION = 1  # of how figures, drivers, evidence and sentence are made; raise it when one of them is made differently
 BEFORE = DAY  # the reference: the day before the onset
-MOST_POSTS = 2_000  # of the window and of the reference, the newest; sums (n, share) are over all
+MOST_POSTS = 2_000  # of the window, the newest, for emotions, drivers and evidence; sums (n, share) are over all
+MOST_BEFORE = 1_000
 LEAST_AUTHORS = 3
 LEAST_DISTINCT = 0.5
 ROUND = 6
@@ -82,8 +85,8 @@ def observe(store: TrendReader, alarm: Alarm, as_of: int) -> Observed:
     start, end = window_of(alarm)
     topics = alarm.topics or (alarm.topic,)
     n, n_raw, negative = totals(store.bins(topics, start, end, as_of))
-    window = _posts(store, topics, start, end, as_of)
-    before = _posts(store, topics, start - BEFORE, start, as_of)
+    window = _posts(store, topics, start, end, as_of, MOST_POSTS)
+    before = _posts(store, topics, start - BEFORE, start, as_of, MOST_BEFORE)
     share = negative / n if n else 0.0
     low, high = share_interval(share, n_raw) if n_raw else (0.0, 1.0)
     emotions, earlier = _emotions(window), _emotions(before)
@@ -174,23 +177,22 @@ def is_coordinated(window: Sample) -> bool:
     return len(authors) < LEAST_AUTHORS or len(texts) < LEAST_DISTINCT * len(window.posts)
 
 
-def _posts(store: TrendReader, topics: Sequence[str], since: int, until: int, as_of: int) -> list[ScoredPost]:
+def _posts(store: TrendReader, topics: Sequence[str], since: int, until: int, as_of: int, most: int) -> list[ScoredPost]:
     """The newest posts of a stretch, each once, in an order that depends on nothing but the posts."""
-    found = {item.id: item for topic in topics for item in store.posts(topic, since, until, MOST_POSTS // len(topics), as_of=as_of)}
+    found = {item.id: item for topic in topics for item in store.posts(topic, since, until, most // len(topics), as_of=as_of)}
     return sorted(found.values(), key=lambda item: (item.post.created_at, item.id))
 
 
 def _emotions(posts: Sequence[ScoredPost]) -> dict[str, float]:
-    """Mean probability of each emotion but neutral, weighted by the posts' weights."""
-    scored = [(fixed(item.weight), item.score) for item in posts if item.score]
-    weight = sum(w for w, _ in scored)
-    if not weight:
+    """Mean probability of each emotion but neutral, weighted by the posts' weights; summed as integers."""
+    scored = [(fixed(item.weight), item.score.emotions) for item in posts if item.score]
+    if not scored:
         return {}
-    return {
-        name: rounded(sum(w * fixed(score.emotions[i]) for w, score in scored) / (weight * SCALE))
-        for i, name in enumerate(EMOTIONS)
-        if name != "neutral"
-    }
+    weights = np.array([weight for weight, _ in scored], np.int64)
+    values = np.rint(np.array([emotions for _, emotions in scored]) * SCALE).astype(np.int64)
+    means = (weights @ values).tolist()
+    whole = int(weights.sum()) * SCALE
+    return {name: rounded(total / whole) for name, total in zip(EMOTIONS, means, strict=True) if name != "neutral"}
 
 
 def _risen(now: Mapping[str, float], before: Mapping[str, float]) -> list[str]:
