@@ -93,7 +93,7 @@ def trend_point(topic: str, start: int, sums: Sums) -> TrendPoint:
         intensity=sums.intensity / whole,
         valence=sums.valence / whole,
         arousal=sums.arousal / whole,
-        emotions={name: total / whole for name, total in zip(EMOTIONS, sums.emotions, strict=True)},
+        emotions=dict(zip(EMOTIONS, [total / whole for total in sums.emotions], strict=True)),
     )
 
 

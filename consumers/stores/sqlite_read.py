@@ -15,22 +15,24 @@ from pipeline.ports import Change
 from pipeline.records import BIN, HOUR, ScoredPost, TopicSummary, TrendPoint
 from pipeline.trends import Sums, check_every, floor_to, share_of, trend_point
 
-_SUMMED = ", ".join(f"SUM({name})" for name in SUM_COLUMNS)
+_SUMMED = ", ".join(f"SUM({name}) AS {name}" for name in SUM_COLUMNS)
+_HOURS = f"SELECT start, {', '.join(SUM_COLUMNS)} FROM hours WHERE topic = ?1 AND start >= ?2 AND start < ?3 ORDER BY start"
+_BUCKETS_OF_HOURS = f"SELECT start / ?4 * ?4 AS bucket, {_SUMMED} FROM ({_HOURS}) GROUP BY bucket ORDER BY bucket"
+_BUCKETS_OF_BINS = f"""
+    SELECT start / ?4 * ?4 AS bucket, {_SUMMED} FROM bins
+    WHERE topic = ?1 AND dated IN (0, 1) AND start >= ?2 AND start < ?3 GROUP BY bucket ORDER BY bucket"""
 
 
 def trend(connection: Connection, topic: str, every: int, since: int | None, until: int | None) -> list[TrendPoint]:
     """Buckets of `every` ms; from the hours where they fit, else from the bins. `since` and `until` are widened to whole ones."""
     check_every(every)
     number = topic_number(connection, topic)
-    table, unit = ("hours", HOUR) if every % HOUR == 0 else ("bins", BIN)
-    first = 0 if since is None else floor_to(since, unit)
-    last = LAST_TIME + 1 if until is None else until
-    rows = connection.execute(
-        f"""SELECT start / ?1 * ?1 AS bucket, {_SUMMED} FROM {table}
-            WHERE topic = ?2 {"AND dated IN (0, 1)" if table == "bins" else ""} AND start >= ?3 AND start < ?4
-            GROUP BY bucket ORDER BY bucket""",
-        (every, number, first, last),
-    )
+    unit = BIN if every % HOUR else HOUR
+    bounds = (number, 0 if since is None else floor_to(since, unit), LAST_TIME + 1 if until is None else until)
+    if every == HOUR:
+        rows = connection.execute(_HOURS, bounds)
+    else:
+        rows = connection.execute(_BUCKETS_OF_BINS if every % HOUR else _BUCKETS_OF_HOURS, (*bounds, every))
     return [trend_point(topic, start, _sums(*sums)) for start, *sums in rows]
 
 
