@@ -102,7 +102,10 @@ class AppriseUrl:
 
     def _call(self, message: Notification, answer: list[bool]) -> Callable[[], None]:
         def call() -> None:
-            answer.append(bool(self._service.notify(title=message.subject, body=visible(message.body))))
+            try:
+                answer.append(bool(self._service.notify(title=visible(message.subject), body=visible(message.body), body_format="text")))
+            except Exception:  # a plug-in of Apprise may raise anything, and its text may hold the address with its secret
+                answer.append(False)
 
         return call
 
