@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from consumers.stores.sqlite import SqliteStore
@@ -16,16 +18,18 @@ from producers.synthetic import Arrival, Synthetic
 NOW = to_ms("2026-11-02T14:25:00Z")
 BROKE = NOW - 50 * MINUTE
 TOPIC = "Orbit 5"
+_EMOJI = re.compile(" ?[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff]")  # a machine without a font for them shows boxes
 _LEVELS = {"negative": (0.84, -0.55, 0.62), "positive": (0.05, 0.6, 0.5), "neither": (0.16, 0.03, 0.33)}  # p_negative, valence, arousal
 
 
-def seeded_store(path: Path, *, days: float = 2, rate: float = 6.0, seed: int = 7) -> SqliteStore:
+def seeded_store(path: Path, *, days: float = 2, rate: float = 6.0, seed: int = 7, emoji: bool = True) -> SqliteStore:
     """A store with all topics of the generator, one spike on `TOPIC`, and two incidents: the open one and a closed one."""
     story = Story("spike", TOPIC, BROKE, 180, volume=3.2, odds=7.0, script=WIPED)
     earlier = Story("rise", "Lumabrew", NOW - 9 * HOUR, 90, volume=4.0)
     source = Synthetic(seed, rate=rate, stories=[story, earlier])
     store = SqliteStore.open(path, now=lambda: NOW)
-    store.write([scored(arrival) for arrival in source.between(NOW - int(days * DAY), NOW) if arrival.arrived_at <= NOW])
+    posts = [scored(arrival) for arrival in source.between(NOW - int(days * DAY), NOW) if arrival.arrived_at <= NOW]
+    store.write(posts if emoji else [replace(item, post=replace(item.post, text=_EMOJI.sub("", item.post.text))) for item in posts])
     store.refresh()
     store.save(spike(store))
     store.save(rise(store))
@@ -36,7 +40,7 @@ def scored(arrival: Arrival) -> ScoredPost:
     """A post with a score made from the emotion that the generator meant; the author becomes a hash."""
     post = arrival.post
     author = None if post.author is None else "h" + hashlib.blake2b(post.author.encode(), digest_size=8).hexdigest()
-    known = Post(**{**{name: getattr(post, name) for name in Post.__slots__}, "author": author})
+    known = replace(post, author=author)
     score = score_of(post.text, arrival.emotion, tone_of(arrival.emotion)) if post.lang == "en" else None
     return ScoredPost(known, (arrival.topic,), score, arrival.arrived_at, arrival.arrived_at)
 
@@ -77,8 +81,7 @@ def rise(store: SqliteStore) -> Incident:
     alarm = Alarm("Lumabrew", "volume", "annotation", onset, onset + 3 * BIN, 0.2, 0.15, 0.26, 30.0, 3.4)
     found = build(store, alarm, store.latest()[1] or NOW, "tests")
     steps = (*found.timeline, ("quiet", onset + 2 * HOUR), ("closed", onset + 4 * HOUR))
-    values = {name: getattr(found, name) for name in Incident.__slots__}
-    return Incident(**{**values, "state": "closed", "closed": onset + 4 * HOUR, "timeline": steps})
+    return replace(found, state="closed", closed=onset + 4 * HOUR, timeline=steps)
 
 
 def plain(texts: Iterable[str], topic: str, at: int = NOW - HOUR, platform: str = "x", url: str | None = None) -> list[ScoredPost]:

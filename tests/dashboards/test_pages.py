@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from seeded import NOW, TOPIC, plain, seeded_store
 from consumers.stores.sqlite import SqliteStore
 from dashboards import assets, views
 from dashboards.windows import RANGES
-from pipeline.records import DAY, HOUR, Incident, Post, ScoredPost
+from pipeline.records import DAY, HOUR, Post, ScoredPost
 
 
 def test_the_overview_leads_with_what_turned(visitor: Visitor) -> None:
@@ -129,8 +130,7 @@ def test_an_erased_quote_is_gone_from_the_page(tmp_path: Path) -> None:
 def test_a_pipeline_incident_has_a_page(empty: SqliteStore, store: SqliteStore) -> None:
     """An incident of no topic is shown without a trend."""
     known = store.incidents(TOPIC)[0]
-    values = {name: getattr(known, name) for name in Incident.__slots__}
-    empty.save(Incident(**{**values, "topic": "*", "severity": "pipeline", "rule": "pipeline", "evidence": ()}))
+    empty.save(replace(known, topic="*", severity="pipeline", rule="pipeline", evidence=()))
     html = Visitor(app_over(empty)).get(f"/incidents/{known.id}").text
     assert "Something is wrong in the pipeline" in html
     assert "/topics/" not in html
