@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from streams import PER_BIN, START, Bench, post, stream
 
 from pipeline.crossings import digests
 from pipeline.errors import StoreError
+from pipeline.notify import Subscription
 from pipeline.records import BIN, DAY, HOUR, MINUTE, Incident
+from pipeline.verify import verify
 from pipeline.watch import Watch
 
 BINS = 60
@@ -302,3 +305,45 @@ def test_another_process_that_reads_the_news_first(bench: Bench) -> None:
     whole = bench.store.bins(["coffee", "tea"], START, bench.watch._walk.position)
     assert sum(item.n_raw for item in whole) >= len(held) + PER_BIN
     assert digests(whole) == bench.watch._walk.digests
+
+
+def test_a_change_of_tone_that_grows_loud_is_told_to_those_who_wait_for_that(tmp_path: Path) -> None:
+    """First only the share turns, then the volume too: one incident, "opened" for everybody's receiver, "escalated" for the other."""
+    calm = stream(["tea"], 300, seed=2)
+    turned = [post(20_000 + n, START + 300 * BIN + n * BIN // PER_BIN, 0.9, f"kettle w{n} leaks v{n}") for n in range(8 * PER_BIN)]
+    loud = [post(30_000 + n, START + 308 * BIN + n * 3_000, 0.9, f"kettle u{n} burns t{n}") for n in range(600)]
+    wants = [Subscription("all"), Subscription("loud", severities=frozenset({"incident"}))]
+    bench = Bench(tmp_path, wants)
+    bench.play([*calm, *turned, *loud], START + 316 * BIN, skip=START + 299 * BIN)
+    (incident,) = share_incidents(bench)
+    assert ("share", "incident") == (incident.rule, incident.severity)
+    assert "escalated" in {state for state, _ in incident.timeline}
+    sent = sorted((message.receiver, message.transition) for message in bench.store.pending(2**60))
+    assert [("all", "opened"), ("loud", "escalated")] == sent
+    assert 0 == verify(bench.store, incident).exit_code
+    bench.store.close()
+
+
+def test_posts_that_are_written_during_the_tick(tmp_path: Path) -> None:
+    """With another thread writing all the time, some posts late, every incident's figures are still those of its documents."""
+    bench = Bench(tmp_path)
+    posts = [
+        replace(item, ingested_at=item.ingested_at + (n % 9 == 0) * (n % 40) * MINUTE)
+        for n, item in enumerate(stream(["tea", "coffee"], 44, SPIKE))
+    ]
+    posts.sort(key=lambda item: item.ingested_at)
+
+    def write() -> None:
+        for first in range(0, len(posts), 25):
+            bench.store.write(posts[first : first + 25])
+            bench.now = max(bench.now, posts[first].ingested_at)
+
+    writer = Thread(target=write)
+    writer.start()
+    while writer.is_alive():
+        bench.watch.tick(bench.now)
+    bench.watch.tick(bench.now, flush=True)
+    (incident,) = share_incidents(bench)
+    assert 0 == verify(bench.store, incident).exit_code
+    assert 1 == len(bench.messages())
+    bench.store.close()
