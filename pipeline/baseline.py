@@ -25,6 +25,8 @@ HOURS = 24
 CELLS = 2 * HOURS
 LAGS = 36
 FEATURES = 6
+NEWTON = 4  # steps
+BLOCK = 512  # topics that are fitted together; their arrays fit the processor's cache
 BINS_PER_HOUR = HOUR // BIN
 BINS_PER_DAY = DAY // BIN
 YOUNG = 2 * DAY
@@ -36,6 +38,7 @@ class BaselineConfig:
 
     half_life: float = 28.0  # days, of all that is learnt
     level_drift: float = 5e-4  # variance a day of the level
+    step: float = 2.5  # standard deviations of a day's mean residual that are no chance
     prior_mean: tuple[float, ...] = (-1.4, 0.0, 0.0, 0.0, 0.0, 0.0)  # a share of .2, no rhythm
     prior_sd: tuple[float, ...] = (0.8, 0.2, 0.2, 0.1, 0.1, 0.1)
     prior_topics: float = 3.0  # what the prior over topics is worth
@@ -44,7 +47,6 @@ class BaselineConfig:
     rho: float = 0.012
     prior_nuisance: float = 2.0  # informative topic-days that these three are worth
     own_nuisance_after: int = 6  # days before a topic has values of its own
-    own_nuisance_prior: float = 6.0  # informative days that the group's values are worth to a topic
 
 
 @dataclass
@@ -64,7 +66,10 @@ class BaselineState:
     level_var: Floats
     residual: Floats  # (LAGS + 1, T) scaled residuals of the last bins, newest first
     scale: Floats  # (LAGS + 1, T) their derivative by the logit
-    lag_product: Floats  # (LAGS, 2, T)
+    day_product: Floats  # (LAGS, T) the day so far
+    day_weight: Floats
+    day_excess: Floats  # (3, T)
+    lag_product: Floats  # (LAGS, 2, T) the days before
     lag_weight: Floats
     excess: Floats  # (3, 2, T) sums for ρ
     sigma2: Floats
@@ -118,6 +123,7 @@ def sigmoid(x: Floats) -> Floats:
 
 
 _CELL_FEATURES = features(np.tile((np.arange(HOURS) + 0.5) / HOURS, 2), np.repeat([0.0, 1.0], HOURS))
+_OUTER = (_CELL_FEATURES[:, None] * _CELL_FEATURES[None]).reshape(FEATURES * FEATURES, CELLS).T
 _WEEK = np.einsum("fc,gc,c->fg", _CELL_FEATURES, _CELL_FEATURES, np.repeat([5 / 7, 2 / 7], HOURS) / HOURS)
 
 
@@ -142,6 +148,7 @@ class Baseline:
             day_n=zeros(HOURS), day_x=zeros(HOURS), day_bins=zeros(HOURS),
             beta=np.repeat(self.group.mean[:, None], count, 1), beta_var=np.repeat(self.group.cov[:, :, None], count, 2),
             level=zeros(), level_var=zeros(), residual=zeros(LAGS + 1), scale=zeros(LAGS + 1),
+            day_product=zeros(LAGS), day_weight=zeros(LAGS), day_excess=zeros(3),
             lag_product=zeros(LAGS, 2), lag_weight=zeros(LAGS, 2), excess=zeros(3, 2),
             sigma2=np.full(count, sigma2), rho=np.full(count, rho), first=np.full(count, -1, np.int64),
         )  # fmt: skip
@@ -177,13 +184,12 @@ class Baseline:
         v = n * p * (1 - p)
         gain = normal / (self.dispersion(seen) + v * s.sigma2)
         r, k = gain * (x - n * p), gain * v
-        parity = (t // DAY) % 2
         s.residual = np.concatenate([r[None], s.residual[:-1]])
         s.scale = np.concatenate([k[None], s.scale[:-1]])
-        s.lag_product[:, parity] += r * s.residual[1:]
-        s.lag_weight[:, parity] += k * s.scale[1:]
+        s.day_product += r * s.residual[1:]
+        s.day_weight += k * s.scale[1:]
         size = seen.size * v
-        s.excess[:, parity] += gain**2 * np.stack([(x - n * p) ** 2 - size, v * v, size * seen.pairs])
+        s.day_excess += gain**2 * np.stack([(x - n * p) ** 2 - size, v * v, size * seen.pairs])
         hour = (t % DAY) // HOUR
         s.day_n[hour] += normal * n
         s.day_x[hour] += normal * x
@@ -201,23 +207,28 @@ class Baseline:
 
     def close_hour(self, t: int) -> None:
         """Fit young topics again (t = the end of the hour), so that the first two days are of use."""
-        young = self.young(t)
-        if young.any():
-            self._fit(young, with_today=True, today=t - 1)
+        young = np.flatnonzero(self.young(t))
+        if not young.size:
+            return
+        s = self.state
+        rows = slice(HOURS, CELLS) if is_weekend(t - 1) else slice(0, HOURS)
+        sums = np.stack([s.cell_n, s.cell_x, s.cell_level, s.cell_days])[:, :, young]
+        today = np.stack([s.day_n, s.day_x, s.day_n * s.level, s.day_bins / BINS_PER_HOUR])[:, :, young]
+        sums[:, rows] += today
+        self._fit(young, sums)
 
     def close_day(self, t: int) -> None:
         """The slow step; t is the border, the end of the day."""
         s = self.state
         day = t - DAY
-        self._fold(day)
+        self._fold(day, self._move_level(day))
         if (s.first >= 0).any() and t - int(s.first[s.first >= 0].min()) >= YOUNG:
             self._learn_nuisance(t)
             self._learn_prior()
-        self._fit(np.ones(s.level.shape, bool), with_today=False, today=day)
-        self._move_level(day)
-        s.day_n[:], s.day_x[:], s.day_bins[:] = 0, 0, 0
+        self._fit(np.arange(s.level.size), np.stack([s.cell_n, s.cell_x, s.cell_level, s.cell_days]))
 
-    def _fold(self, day: int) -> None:
+    def _fold(self, day: int, like_before: NDArray[np.bool_]) -> None:
+        """Add the day to the decayed sums and begin a new one; a day that moved the level says nothing about the drift."""
         s = self.state
         decay = 2.0 ** (-1 / self.config.half_life)
         for array in (s.cell_n, s.cell_x, s.cell_level, s.cell_days, s.lag_product, s.lag_weight, s.excess):
@@ -227,44 +238,50 @@ class Baseline:
         s.cell_x[rows] += s.day_x
         s.cell_level[rows] += s.day_n * s.level
         s.cell_days[rows] += s.day_bins / BINS_PER_HOUR
+        parity = (day // DAY) % 2
+        s.lag_product[:, parity] += s.day_product * like_before
+        s.lag_weight[:, parity] += s.day_weight * like_before
+        s.excess[:, parity] += s.day_excess * like_before
+        for array in (s.day_n, s.day_x, s.day_bins, s.day_product, s.day_weight, s.day_excess):
+            array[:] = 0
 
-    def _dispersion(self, n: Floats, v: Floats, days: Floats) -> Floats:
-        """How much wider than binomial a cell's sum is: alike posts within bins, and the drift shared by its hours."""
+    def _fit(self, topics: NDArray[np.int64], sums: Floats) -> None:
+        """Fit the profiles of these topics; sums: (4, CELLS, len(topics)) posts, negatives, posts times level, days."""
         s = self.state
-        r = np.exp(-BINS_PER_HOUR / self.tau)
-        hourly = s.sigma2 * (1 + r) / (1 - r)
-        days = np.maximum(days, 1 / BINS_PER_HOUR)
-        return np.asarray(1 + np.maximum(n / (BINS_PER_HOUR * days) - 1, 0) * s.rho + v * hourly / days)
+        for first in range(0, topics.size, BLOCK):
+            block = slice(first, first + BLOCK)
+            s.beta[:, topics[block]], s.beta_var[:, :, topics[block]] = self._newton(topics[block], sums[:, :, block])
 
-    def _fit(self, chosen: NDArray[np.bool_], *, with_today: bool, today: int) -> None:
-        """Quasi-logistic fit of the profile with prior N(mean, cov): five Newton steps from the last estimate."""
+    def _newton(self, topics: NDArray[np.int64], sums: Floats) -> tuple[Floats, Floats]:
+        """Estimate and covariance of a quasi-logistic fit with prior N(mean, cov), by Newton steps from the last estimate.
+
+        A cell is wider than binomial: posts are alike within bins, and its hours share the drift.
+        """
         s, g = self.state, self.group
-        n, x, level, days = s.cell_n, s.cell_x, s.cell_level, s.cell_days
-        if with_today:
-            rows = slice(HOURS, CELLS) if is_weekend(today) else slice(0, HOURS)
-            n, x, level, days = n.copy(), x.copy(), level.copy(), days.copy()
-            n[rows] += s.day_n
-            x[rows] += s.day_x
-            level[rows] += s.day_n * s.level
-            days[rows] += s.day_bins / BINS_PER_HOUR
+        n, x, level, days = sums
         offset = level / np.maximum(n, 1e-9)
+        days = np.maximum(days, 1 / BINS_PER_HOUR)
+        r = np.exp(-BINS_PER_HOUR / self.tau)
+        alike = 1 + np.maximum(n / (BINS_PER_HOUR * days) - 1, 0) * s.rho[topics]
+        drift = s.sigma2[topics] * (1 + r) / (1 - r) / days
         precision = np.linalg.inv(g.cov)
-        outer = (_CELL_FEATURES[:, None] * _CELL_FEATURES[None]).reshape(FEATURES * FEATURES, CELLS)
-        beta = s.beta
-        for _ in range(5):
-            linear = np.einsum("fc,ft->ct", _CELL_FEATURES, beta)
+        beta = s.beta[:, topics].T
+        for _ in range(NEWTON):
+            linear = _CELL_FEATURES.T @ beta.T
             p = sigmoid(linear + offset)
             v = n * p * (1 - p)
-            spread = self._dispersion(n, v, days)
-            a = np.einsum("fc,ct->tf", outer, v / spread).reshape(-1, FEATURES, FEATURES) + precision
-            b = np.einsum("fc,ct->tf", _CELL_FEATURES, (x - n * p + v * linear) / spread) + precision @ g.mean
-            beta = np.linalg.solve(a, b[:, :, None])[:, :, 0].T
-        cov = np.moveaxis(np.linalg.inv(a), 0, -1)
-        s.beta = np.where(chosen, beta, s.beta)
-        s.beta_var = np.where(chosen, cov, s.beta_var)
+            spread = alike + v * drift
+            a = ((v / spread).T @ _OUTER).reshape(-1, FEATURES, FEATURES) + precision
+            b = ((x - n * p + v * linear) / spread).T @ _CELL_FEATURES.T + precision @ g.mean
+            inverse = np.linalg.inv(a)
+            beta = (inverse @ b[:, :, None])[:, :, 0]
+        return beta.T, np.moveaxis(inverse, 0, -1)
 
-    def _move_level(self, day: int) -> None:
-        """One Kalman step on the day's mean residual (quasi-likelihood weights)."""
+    def _move_level(self, day: int) -> NDArray[np.bool_]:
+        """One Kalman step on the day's mean residual (quasi-likelihood weights).
+
+        A residual too large to be chance is a step: the level follows it at once. False for the topics (T,) that stepped.
+        """
         s = self.state
         f = _CELL_FEATURES[:, HOURS:] if is_weekend(day) else _CELL_FEATURES[:, :HOURS]
         p = sigmoid(np.einsum("fc,ft->ct", f, s.beta) + s.level)
@@ -279,9 +296,12 @@ class Baseline:
         drift = s.sigma2 * np.minimum(1.0, (1 + r1) / (1 - r1) / bins)
         noise = (1 + np.maximum(posts - 1, 0) * s.rho) / safe + drift
         prior = s.level_var + self.config.level_drift
+        stepped = known & (residual**2 > self.config.step**2 * (prior + noise))
+        prior = np.where(stepped, np.maximum(prior, residual**2 - noise), prior)
         gain = np.where(known, prior / (prior + noise), 0.0)
         s.level = s.level + gain * residual
         s.level_var = (1 - gain) * prior
+        return np.asarray(~stepped)
 
     def _learn_prior(self) -> None:
         """One EM step for the distribution of profiles over topics, steadied by the built-in prior."""
@@ -307,15 +327,31 @@ class Baseline:
         prior_alike = c.prior_nuisance * BINS_PER_DAY
         rho = (top.sum() - sigma2 * square.sum() + prior_alike * c.rho) / (alike.sum() + prior_alike)
         g.nuisance = np.array([max(sigma2, 1e-3), tau, min(max(rho, 1e-4), 0.3)])
-        curve = np.exp(-lags / tau)[:, None]
-        own = c.own_nuisance_prior
+        curve = np.exp(-lags / tau)[:, None, None]
         old = (t - s.first >= c.own_nuisance_after * DAY) & (s.first >= 0)
-        k = own * unit
-        mine = ((product + k * g.nuisance[0] * curve) * curve).sum(axis=0) / ((weight + k) * curve**2).sum(axis=0)
+        products = (s.lag_product * curve).sum(axis=0)
+        weights = (s.lag_weight * curve**2).sum(axis=0)
+        mine = shrunk(products, weights, g.nuisance[0], old)
         s.sigma2 = np.where(old, np.maximum(mine, 0.1 * g.nuisance[0]), g.nuisance[0])
-        k = own * BINS_PER_DAY
-        mine = (top - s.sigma2 * square + k * g.nuisance[2]) / (alike + k)
+        mine = shrunk(s.excess[0] - s.sigma2 * s.excess[1], s.excess[2], g.nuisance[2], old)
         s.rho = np.where(old, np.clip(mine, 0.1 * g.nuisance[2], 0.3), g.nuisance[2])
+
+
+def shrunk(product: Floats, weight: Floats, group: float, use: NDArray[np.bool_]) -> Floats:
+    """Ratios product/weight per topic, drawn to the group's value as far as chance explains their spread (empirical Bayes).
+
+    product, weight: (2, T) sums over odd and over even days, whose difference says how large chance is; use: topics (T,) to learn from.
+    """
+    both, total = product.sum(axis=0), weight.sum(axis=0)
+    halves = product / np.maximum(weight, 1e-12)
+    used = use & (weight > 0).all(axis=0)
+    if used.sum() < 2:
+        return np.full(total.shape, group)
+    chance = float(np.mean(((halves[0] - halves[1]) ** 2 / (1 / np.maximum(weight, 1e-12)).sum(axis=0))[used]))
+    away = (both / np.maximum(total, 1e-12) - group) ** 2
+    between = float(np.average(away[used], weights=total[used]) - chance * used.sum() / total[used].sum())
+    worth = chance / max(between, (0.1 * group) ** 2)  # the group's value counts as this much weight
+    return np.asarray((both + worth * group) / (total + worth))
 
 
 def _fit_decay(lags: NDArray[np.int64], covariance: Floats, weight: Floats) -> tuple[float, float]:

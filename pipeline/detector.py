@@ -36,13 +36,18 @@ class DetectorConfig:
     """Constants of the filter; docs/detector.md says what each was worth."""
 
     threshold: float = 0.0  # log-odds of "not normal" at which a topic fires
+    habituation: float = 1.0  # the threshold rises by this with each alert of the topic beyond the usual
+    usual_alerts: float = 1.2  # of a topic, in a decayed count
+    habituation_half_life: float = 10.0  # days
     hazard: float = 1 / 2016  # a change a week
     duration: float = 36  # bins that a change lasts
     move: float = 0.05  # a change becomes another size
     grid: int = 7
     contamination: float = 0.02  # bins that may be anything
+    contamination_stays: float = 0.2  # the next one may be too
     clear_below: float = -2.0
     clear_bins: int = 3
+    clear_offset: float = 0.3  # logits above usual, at most
     cooldown: int = 6  # bins
     window: int = 48  # bins that are kept to find the onset
     lasting: int = DAY // BIN  # bins after which a change is the new level
@@ -102,10 +107,12 @@ class FilterState:
     belief: Floats  # (REGIMES, K, T)
     past: NDArray[np.float32]  # (window, REGIMES, K, T) beliefs of the last bins; bin t at (t / BIN) mod window
     recent: Floats  # (5, window, T) posts, negatives, negatives that are usual, volume, usual volume; bins as in `past`
+    foreign: Floats  # probability that the last bin was not what it seemed
     active: NDArray[np.bool_]
     since: NDArray[np.int64]  # ms of the bin that fired; of the change's firing while active
     below: NDArray[np.int64]  # bins in a row under clear_below
     cool: NDArray[np.int64]  # bins of cool-down left
+    alerts: Floats  # decayed number of past alerts
     escalated: NDArray[np.bool_]  # the episode is one of volume too
     volume_active: NDArray[np.bool_]  # a rare volume without a change of tone
     volume_since: NDArray[np.int64]
@@ -226,7 +233,8 @@ class Detector:
         return FilterState(
             belief=belief, past=np.repeat(belief[None].astype(np.float32), c.window, 0),
             recent=np.zeros((5, c.window, count)),
-            active=np.zeros(count, bool), since=integers(-1), below=integers(0), cool=integers(0),
+            foreign=np.zeros(count),
+            active=np.zeros(count, bool), since=integers(-1), below=integers(0), cool=integers(0), alerts=np.zeros(count),
             escalated=np.zeros(count, bool), volume_active=np.zeros(count, bool), volume_since=integers(-1), volume_below=integers(0),
         )  # fmt: skip
 
@@ -240,12 +248,12 @@ class Detector:
     def _bin(self, t: int, seen: Observed, volume: Floats) -> list[DetectorEvent]:
         s = self.state
         base = self.baseline.logit(t)
-        s.belief = self._advance(seen, base)
+        normal = self._advance(seen, base)
         s.past[(t // BIN) % self.config.window] = s.belief
         usual_volume = self.volume.expected(t)
         alert = self.volume.step(t, volume)
         s.recent[:, (t // BIN) % self.config.window] = np.stack([seen.n, seen.x, seen.n * sigmoid(base), volume, usual_volume])
-        self.baseline.observe(t, seen, base, s.belief[0].sum(axis=0))
+        self.baseline.observe(t, seen, base, normal)
         self.next = t + BIN
         events = self._episodes(t, seen.n > 0, alert)
         if self.next % DAY == 0:
@@ -259,7 +267,9 @@ class Detector:
     def _predict(self, belief: Floats) -> Floats:
         """Belief (REGIMES, K, …) one bin on, before its posts are seen."""
         c = self.config
-        drifted = (belief[:, :, None] * self._moves[None, :, :, None]).sum(axis=1)
+        drifted = belief[:, :1] * self._moves[0][:, None]
+        for k in range(1, c.grid):  # one grid point after the other: no result depends on how many topics there are
+            drifted += belief[:, k : k + 1] * self._moves[k][:, None]
         off = drifted[1:].sum(axis=0)
         stay = 1 - 1 / c.duration
         predicted = np.empty_like(drifted)
@@ -268,18 +278,28 @@ class Detector:
         return np.asarray(predicted)
 
     def _advance(self, seen: Observed, base: Floats) -> Floats:
-        """One step of the filter: predict, weigh by the likelihood of the bin, normalise."""
+        """One step of the filter: predict, weigh by the likelihood of the bin, normalise.
+
+        Returns the probability (T,) that the bin was normal and is what it seems: the weight of what is learnt from it.
+        """
         n, x, c = seen.n, seen.x, self.config
-        eta = base + self._grid + OFFSETS[:, None, None]
+        normal = base + self._grid
+        odds = np.exp(normal) * np.exp(OFFSETS)[:, None, None]
         d = self.baseline.dispersion(seen)
-        ll = (x * eta - n * np.log1p(np.exp(eta))) / d
+        ll = ((x / d) * normal + (x / d) * OFFSETS[:, None, None]) - (n / d) * np.log1p(odds)
         top = ll.max(axis=(0, 1))
         q = (x + 0.5) / (n + 1)
         anything = (x * np.log(q) + (n - x) * np.log1p(-q)) / d
         width = np.sqrt(2 * np.pi * d * np.maximum(n, 1) * q * (1 - q) + 1) / (n + 1)
-        likelihood = np.exp(ll - top) + c.contamination * width * np.exp(np.minimum(anything - top, 500))
-        belief = np.maximum(self._predict(self.state.belief) * likelihood, 1e-30)
-        return np.asarray(belief / belief.sum(axis=(0, 1)))
+        foreign = c.contamination + (c.contamination_stays - c.contamination) * self.state.foreign
+        genuine = np.exp(ll - top) * (1 - foreign)
+        predicted = self._predict(self.state.belief)
+        belief = np.maximum(predicted * (genuine + foreign * width * np.exp(np.minimum(anything - top, 500))), 1e-30)
+        total = belief.sum(axis=(0, 1))
+        explained = (predicted * genuine).sum(axis=1) / total
+        self.state.belief = belief / total
+        self.state.foreign = 1 - explained.sum(axis=0)
+        return np.asarray(explained[0])
 
     # ---- episodes ----
 
@@ -299,7 +319,9 @@ class Detector:
         s.volume_since = np.where(risen, t, s.volume_since)
         events: list[DetectorEvent] = [Cleared(self.topics[i], "share", t, bool(lasting[i])) for i in np.flatnonzero(cleared | lasting)]
         events += [Cleared(self.topics[i], "volume", t) for i in np.flatnonzero(calmed & ~risen & ~fired)]
-        events += [self._firing(int(i), t, "both" if both[i] else "share", self._onset(int(i), t)) for i in np.flatnonzero(fired)]
+        begun = np.flatnonzero(fired)
+        onsets = self._onsets(begun, t) if begun.size else []
+        events += [self._firing(int(i), t, "both" if both[i] else "share", onset) for i, onset in zip(begun, onsets, strict=True)]
         events += [Escalated(self.topics[i], t, float(self.volume.ratio()[i])) for i in np.flatnonzero(escalated)]
         events += [self._firing(int(i), t, "volume", t - (int(self.volume.rarest[i]) - 1) * BIN) for i in np.flatnonzero(risen)]
         if lasting.any():
@@ -310,7 +332,8 @@ class Detector:
         """Share episodes that end: back to usual for some bins, or a day old."""
         s, c = self.state, self.config
         s.cool = np.maximum(s.cool - 1, 0)
-        s.below = np.where(s.active & (log_odds < c.clear_below), s.below + 1, 0)
+        back = (log_odds < c.clear_below) & (self._offset() < c.clear_offset)
+        s.below = np.where(s.active & back, s.below + 1, 0)
         cleared = s.active & (s.below >= c.clear_bins)
         lasting = s.active & ~cleared & (t - s.since >= c.lasting * BIN)
         s.cool = np.where(cleared | lasting, c.cooldown, s.cool)
@@ -322,9 +345,11 @@ class Detector:
         s, c = self.state, self.config
         _, negative, usual, _, _ = self._sums(t - (LAST_HOUR - 1) * BIN, t, slice(None))
         told = worth_telling(negative, usual, c.min_negative, c.min_excess)
-        fired = (log_odds > c.threshold) & ~s.active & (s.cool == 0) & posted & told
+        s.alerts = s.alerts * 2 ** (-BIN / (c.habituation_half_life * DAY))
+        fired = (log_odds > c.threshold + c.habituation * (s.alerts - c.usual_alerts)) & ~s.active & (s.cool == 0) & posted & told
         s.active = s.active | fired
         s.since = np.where(fired, t, s.since)
+        s.alerts = s.alerts + fired
         return np.asarray(fired)
 
     def _volume_ended(self, t: int) -> NDArray[np.bool_]:
@@ -335,11 +360,16 @@ class Detector:
         s.volume_active = s.volume_active & ~ended
         return np.asarray(ended)
 
+    def _offset(self) -> Floats:
+        """Logits (T,) that the share is above usual: mean of the change and the drift."""
+        belief = self.state.belief
+        change = (belief.sum(axis=1) * OFFSETS[:, None]).sum(axis=0)
+        return np.asarray(change + (belief.sum(axis=0) * self._grid).sum(axis=0))
+
     def _new_level(self, topics: NDArray[np.bool_]) -> None:
         """A change that lasted a day is what is usual now; the filter starts again."""
         s = self.state
-        shift = (s.belief.sum(axis=1) * OFFSETS[:, None]).sum(axis=0)
-        self.baseline.new_level(topics, shift)
+        self.baseline.new_level(topics, self._offset())
         calm = _calm(self.config.grid)[:, :, None]
         s.belief = np.where(topics, calm, s.belief)
         s.past = np.where(topics, calm.astype(np.float32), s.past)
@@ -360,25 +390,26 @@ class Detector:
             volume, usual_volume, (volume + phi) / (usual_volume + phi), self.cold,
         )  # fmt: skip
 
-    def _onset(self, i: int, t: int) -> int:
-        """Start of the bin in which the present change most probably began, by backward smoothing over the kept beliefs."""
+    def _onsets(self, topics: NDArray[np.int64], t: int) -> list[int]:
+        """Starts of the bins in which the present changes most probably began, by backward smoothing over the kept beliefs."""
         window = self.config.window
         now = t // BIN
-        beliefs = [self.state.past[(now - age) % window, :, :, i].astype(float) for age in range(window)]
-        off = beliefs[0] * (np.arange(REGIMES) > 0)[:, None]  # off in every bin since
-        began = np.zeros(window)
+        changed = (np.arange(REGIMES) > 0)[:, None, None]
+        past = self.state.past[..., topics].astype(float)
+        off = past[now % window] * changed  # off in every bin since
+        began = np.zeros((window, len(topics)))
         for age in range(1, window):
-            predicted = self._predict(beliefs[age][:, :, None])[:, :, 0]
-            back = self._retrodict(off / predicted) * beliefs[age]
-            began[age - 1] = back[0].sum()
-            off = back * (np.arange(REGIMES) > 0)[:, None]
-        began[window - 1] = off.sum()
-        return (now - int(np.argmax(began))) * BIN
+            belief = past[(now - age) % window]
+            back = self._retrodict(off / self._predict(belief)) * belief
+            began[age - 1] = back[0].sum(axis=0)
+            off = back * changed
+        began[window - 1] = off.sum(axis=(0, 1))
+        return [(now - int(age)) * BIN for age in began.argmax(axis=0)]
 
     def _retrodict(self, ratio: Floats) -> Floats:
-        """The transpose of `_predict`: Σ over the next state of P(next | state) · ratio(next), (REGIMES, K)."""
+        """The transpose of `_predict`: Σ over the next state of P(next | state) · ratio(next), (REGIMES, K, m)."""
         c = self.config
-        moved = ratio @ self._moves.T
+        moved = self._moves @ ratio
         off = moved[1:].sum(axis=0)
         stay = 1 - 1 / c.duration
         back = np.empty_like(moved)

@@ -38,8 +38,8 @@ class Scenario:
     share_drift: tuple[float, float] = (0.25, 24.0)
     overdispersion: float = 0.01
     vary: float = 0.0  # σ and ρ differ by topic: log-normal with this deviation
-    stepped: float = 0.0  # part of the topics that step to odds ×2 for good
-    cascades: int = 0  # repost cascades per topic: one bin with many copies of one post
+    stepped: float = 0.0  # part of the topics whose odds double for good
+    cascades: float = 0.0  # repost cascades per topic-day: copies of one post, half of them of a negative one
     ramp: int = 3  # bins until a spike has its full strength
     start: int = START
 
@@ -69,8 +69,11 @@ class Stream:
     n: NDArray[np.int64]
     x: NDArray[np.int64]
     tier: Floats  # (topics,)
+    sigma: Floats  # (topics,) deviation of the share's drift
+    rho: Floats  # (topics,) overdispersion
     spikes: list[Spike] = field(default_factory=list)
     decoys: list[tuple[int, int, int]] = field(default_factory=list)  # topic, start, end
+    steps: dict[int, int] = field(default_factory=dict)  # topic → bin from which its odds are doubled for good
 
     def time(self, b: int) -> int:
         """Start of bin b in ms."""
@@ -90,7 +93,9 @@ def simulate(seed: int, scenario: Scenario | None = None) -> Stream:
     share = rng.beta(3, 12, s.topics).clip(0.02, 0.8)
     logit = np.log(share / (1 - share)) + _daily(rng, hours, s.topics, s.share_cycle)
     logit += scale[0] * _ar1(rng, bins, s.topics, *s.share_drift)
-    logit += _steps(rng, bins, s)
+    steps = {int(i): int(rng.integers(s.warm_days * PER_DAY, bins)) for i in np.flatnonzero(rng.random(s.topics) < s.stepped)}
+    for topic, at in steps.items():
+        logit[at:, topic] += np.log(2)
     rho = np.minimum(s.overdispersion * scale[1], 0.2)
     usual = logit.copy()
     spikes, decoys = _inject(rng, s, log_rate, logit)
@@ -99,7 +104,7 @@ def simulate(seed: int, scenario: Scenario | None = None) -> Stream:
     _cascade(rng, s, n, x)
     extra = np.exp(log_rate) * (_sigmoid(logit) - _sigmoid(usual))
     found = [Spike(topic, a, b, odds, volume, float(extra[a:b, topic].sum())) for topic, a, b, odds, volume in spikes]
-    return Stream(s, n, x, tier, found, decoys)
+    return Stream(s, n, x, tier, s.share_drift[0] * scale[0], rho, found, decoys, steps)
 
 
 def _sigmoid(x: Floats) -> Floats:
@@ -136,15 +141,6 @@ def _beta(rng: np.random.Generator, p: Floats, rho: Floats) -> Floats:
     return rng.beta(np.maximum(p * total, 1e-6), np.maximum((1 - p) * total, 1e-6))
 
 
-def _steps(rng: np.random.Generator, bins: int, s: Scenario) -> Floats:
-    """Odds ×2 or ÷2 for good, from a time in the scored days on, in part of the topics."""
-    out = np.zeros((bins, s.topics))
-    for topic in np.flatnonzero(rng.random(s.topics) < s.stepped):
-        at = int(rng.integers((s.warm_days + 1) * PER_DAY, bins - 2 * PER_DAY))
-        out[at:, topic] = np.log(2) * rng.choice([-1, 1])
-    return out
-
-
 def _inject(
     rng: np.random.Generator, s: Scenario, log_rate: Floats, logit: Floats
 ) -> tuple[list[tuple[int, int, int, float, float]], list[tuple[int, int, int]]]:
@@ -154,7 +150,7 @@ def _inject(
         slots = rng.permutation(np.arange(s.warm_days * PER_DAY, (s.warm_days + s.days - 1) * PER_DAY, 2 * PER_DAY))
         starts = [int(slot + rng.integers(0, PER_DAY)) for slot in slots[: s.spikes + s.decoys]]
         for a in starts[: s.spikes]:
-            length = int(rng.choice([1, 3])) * PER_HOUR + (s.ramp if s.ramp > PER_HOUR // 2 else 0)
+            length = int(rng.choice([1, 3])) * PER_HOUR
             odds, volume = float(np.exp(rng.uniform(1.2, 2.0))), float(rng.choice([1.0, 3.0]))
             shape = np.minimum(1.0, np.arange(1, length + 1) / s.ramp)
             logit[a : a + length, topic] += np.log(odds) * shape
@@ -167,9 +163,12 @@ def _inject(
 
 
 def _cascade(rng: np.random.Generator, s: Scenario, n: NDArray[np.int64], x: NDArray[np.int64]) -> None:
-    """Copies of one negative post within one bin: as many as half an hour of the topic's posts, at least five."""
+    """Add copies in place: about half an hour's worth of posts (log-normal), in one bin or, one time in three, spread over three."""
     for topic in range(s.topics):
-        for at in rng.integers(s.warm_days * PER_DAY, len(n), s.cascades):
-            copies = max(5, int(6 * n[max(0, at - PER_DAY) : at + 1, topic].mean()))
-            n[at, topic] += copies
-            x[at, topic] += copies
+        for at in rng.integers(0, len(n) - 3, rng.poisson(s.cascades * (s.warm_days + s.days))):
+            usual = n[max(0, at - PER_DAY) : at + 1, topic].mean()
+            copies = int(max(5.0, 6 * usual) * rng.lognormal(0, 0.7))
+            parts = (0.6, 0.3, 0.1) if rng.random() < 1 / 3 else (1.0, 0.0, 0.0)
+            spread = rng.multinomial(copies, parts)
+            n[at : at + 3, topic] += spread
+            x[at : at + 3, topic] += spread * int(rng.random() < 0.5)

@@ -84,6 +84,7 @@ class VolumeRule:
         append(self.state, VolumeState.empty(count))
         self.rarity = np.append(self.rarity, np.full(count, -np.inf))
         self.rarest = np.append(self.rarest, np.full(count, RING))
+        self._sort_pool()
 
     def step(self, t: int, x: Floats) -> NDArray[np.bool_]:
         """Take the volume x (T,) of the bin starting at t ms; True for topics that alert now."""
@@ -131,19 +132,17 @@ class VolumeRule:
     def _exceedances_per_day(self, t: int, severity: Floats) -> Floats:
         """Gamma–Poisson rate (4, T) of days with a maximum at least this high: own days, and the other topics as the prior."""
         s, c = self.state, self.config
-        weights = 2.0 ** (-np.arange(1, DAYS + 1) / c.memory)
-        above = s.maxima >= severity
-        own = np.add.reduce(weights[:, None, None] * above, axis=0)
-        days = np.add.reduce(weights[:, None] * np.isfinite(s.maxima[:, 0]), axis=0) + (t % DAY + BIN) / DAY
+        above = s.maxima[: self._days] >= severity
+        own = np.add.reduce(np.where(above, self._weights[:, None, None], 0.0), axis=0)
+        days = self._weight + (t % DAY + BIN) / DAY
         return np.asarray((own + (s.today >= severity) + c.prior_days * self._others(severity, above)) / (days + c.prior_days))
 
     def _others(self, severity: Floats, above: NDArray[np.bool_]) -> Floats:
         """Share (4, T) of the other topics' days that had a maximum at least this high, with a guess worth some topic-days."""
         weight = self.config.pool_prior_days
-        own = np.isfinite(self.state.maxima[:, 0]).sum(axis=0)
         higher = np.stack([pool.size - np.searchsorted(pool, s) for pool, s in zip(self._pool, severity, strict=True)])
         guess = np.exp(-np.maximum(severity - 0.7, 0) / 0.5)  # half of the days double their volume somewhere, 1 in 15 takes it fivefold
-        return np.asarray((higher - above.sum(axis=0) + weight * guess) / (self._pool[0].size - own + weight))
+        return np.asarray((higher - above.sum(axis=0) + weight * guess) / (self._pool[0].size - self._own + weight))
 
     def _learn(self, t: int, x: Floats, e: Floats) -> None:
         s, c = self.state, self.config
@@ -170,9 +169,10 @@ class VolumeRule:
     def _warm_up(self, x: Floats, topics: NDArray[np.bool_]) -> None:
         """The level of a topic's first three hours is the median of its bins so far."""
         s = self.state
-        for i in np.flatnonzero(topics):
-            s.first[s.seen[i] - 1, i] = x[i]
-            s.level[i] = np.median(s.first[: s.seen[i], i])
+        for seen in np.unique(s.seen[topics]):
+            now = np.flatnonzero(topics & (s.seen == seen))
+            s.first[seen - 1, now] = x[now]
+            s.level[now] = np.median(s.first[:seen, now], axis=0)
 
     def _close_day(self) -> None:
         s = self.state
@@ -181,5 +181,11 @@ class VolumeRule:
         self._sort_pool()
 
     def _sort_pool(self) -> None:
-        maxima = self.state.maxima
-        self._pool = [np.sort(maxima[:, k][np.isfinite(maxima[:, k])]) for k in range(len(WINDOWS))]
+        """What follows from the daily maxima and holds for a day: the pool of each window, and each topic's number of days."""
+        known = np.isfinite(self.state.maxima[:, 0])
+        self._days = int(known.any(axis=1).sum())
+        self._own = known.sum(axis=0)
+        self._weights = 2.0 ** (-np.arange(1, self._days + 1) / self.config.memory)
+        self._weight = np.add.reduce(np.where(known[: self._days], self._weights[:, None], 0.0), axis=0)
+        maxima = self.state.maxima[: self._days]
+        self._pool = [np.sort(maxima[:, k][known[: self._days]]).astype(float) for k in range(len(WINDOWS))]

@@ -1,0 +1,187 @@
+"""The detector over bins from a CSV file, without a store: what `moodstream detect --bins` does.
+
+Columns `topic,start,n,negative[,volume,n_raw,authors,distinct_texts]`, starts as RFC 3339 on five-minute borders. Rows stand in the order
+in which they arrived: a row for a bin that closed long ago is late, and what only late rows bring to light is a late incident.
+A bin that comes twice is taken as the last row says; bins that are missing had no posts.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.crossings import Crossings, Moved, Opened, Risen
+from pipeline.detector import DetectorConfig
+from pipeline.errors import InputError
+from pipeline.incidents import LEAST_AUTHORS, LEAST_DISTINCT, Alarm, incident_id
+from pipeline.lifecycle import QUIET_FOR
+from pipeline.records import BIN, DAY, MINUTE, Bin, from_ms, to_ms
+
+REQUIRED = ("topic", "start", "n", "negative")
+LATENESS = 10 * MINUTE
+AHEAD = DAY  # a lone row further ahead of its neighbours than this is a bad stamp
+
+
+@dataclass(frozen=True, slots=True)
+class BinFile:
+    """The rows of a file: every bin as the last row for it says, and which of them were there in time."""
+
+    bins: list[Bin]  # by start, then topic
+    in_time: list[Bin]  # what was known when each bin closed
+    guarded: bool  # the columns of the guard against few authors are there
+    skipped: list[str]  # rows that can't be used, and why
+
+
+@dataclass
+class Found:
+    """One incident of the walk."""
+
+    alarm: Alarm
+    closed: int | None = None
+    late: bool = False
+    escalated: bool = False
+    window: list[Bin] = field(default_factory=list)
+
+
+def read(file: Path) -> BinFile:
+    """Read a file. InputError if it has no such columns or no usable row; rows that can't be used are listed in `skipped`."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            rows = csv.DictReader(lines)
+            columns = rows.fieldnames or []
+            missing = [name for name in REQUIRED if name not in columns]
+            if missing:
+                raise InputError(f"{file}: no column {', '.join(missing)}; it needs {', '.join(REQUIRED)}")
+            parsed = list(_rows(rows))
+    except OSError as error:
+        raise InputError(f"can't read {file}: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file} is not a CSV file in UTF-8: {error}") from None
+    good = [row for row in parsed if isinstance(row, Bin)]
+    skipped = [row for row in parsed if isinstance(row, str)]
+    good, strays = _without_strays(good)
+    skipped += [f"{from_ms(item.start)} of {item.topic!r}: more than a day ahead of the rows around it" for item in strays]
+    if not good:
+        raise InputError(f"{file}: no usable row; the first: {skipped[0] if skipped else 'the file is empty'}")
+    return BinFile(_last(good), _last(_in_time(good)), {"authors", "distinct_texts"} <= set(columns), skipped)
+
+
+def _rows(rows: Iterable[Mapping[str, str | None]]) -> Iterable[Bin | str]:
+    for number, row in enumerate(rows, 2):
+        try:
+            yield _bin(row)
+        except (ValueError, TypeError) as error:
+            yield f"line {number}: {error}"
+
+
+def _bin(row: Mapping[str, str | None]) -> Bin:
+    topic, start = row["topic"], to_ms(row["start"] or "")
+    n, negative = _number(row, "n"), _number(row, "negative")
+    if not topic:
+        raise ValueError("no topic")
+    if start % BIN:
+        raise ValueError(f"start {row['start']!r} is not on a five-minute border")
+    if negative > n:
+        raise ValueError(f"negative {negative:g} is more than n {n:g}")
+    documents, authors, texts = (round(_number(row, name, n)) for name in ("n_raw", "authors", "distinct_texts"))
+    return Bin(topic, start, _number(row, "volume", n), n, documents, negative, authors, texts)
+
+
+def _number(row: Mapping[str, str | None], name: str, default: float | None = None) -> float:
+    text = row.get(name)
+    if text is None or text == "":
+        if default is None:
+            raise ValueError(f"no {name}")
+        return default
+    value = float(text)
+    if not 0 <= value < 1e12:
+        raise ValueError(f"{name} {text!r} is not a count")
+    return value
+
+
+def _without_strays(bins: Sequence[Bin]) -> tuple[list[Bin], list[Bin]]:
+    """One bad stamp must not close windows: a row a day ahead of the one before, when the next one falls back, is left out."""
+    good: list[Bin] = []
+    strays: list[Bin] = []
+    for item, after in zip(bins, [*bins[1:], None], strict=True):
+        alone = good and item.start > good[-1].start + AHEAD and (after is None or after.start < item.start - AHEAD)
+        (strays if alone else good).append(item)
+    return good, strays
+
+
+def _in_time(bins: Sequence[Bin]) -> list[Bin]:
+    """The rows that came before their bin was closed."""
+    newest, out = 0, []
+    for item in bins:
+        newest = max(newest, item.start)
+        if item.start >= newest - LATENESS:
+            out.append(item)
+    return out
+
+
+def _last(bins: Iterable[Bin]) -> list[Bin]:
+    """By start and topic; of several rows for one bin the last."""
+    kept = {(item.start, item.topic): item for item in bins}
+    return [kept[key] for key in sorted(kept)]
+
+
+def incidents(file: BinFile, config: DetectorConfig | None = None) -> list[dict[str, Any]]:
+    """The incidents of a file in the order of their firing, as JSON objects; times in RFC 3339."""
+    found = _walk(file.bins, config)
+    if len(file.in_time) != len(file.bins) or file.in_time != file.bins:
+        known = _walk(file.in_time, config)
+        for item in found:
+            item.late = not any(_same_story(item, other) for other in known)
+    return [_to_json(item, file.guarded) for item in found]
+
+
+def _walk(bins: Sequence[Bin], config: DetectorConfig | None) -> list[Found]:
+    walk = Crossings(bins[0].start, config)
+    found: dict[tuple[str, int, str], Found] = {}
+    for _, events in walk.walk(bins, bins[-1].start + BIN):
+        for event in events:
+            if isinstance(event, Opened):
+                found[event.alarm.topic, event.alarm.onset, event.alarm.rule] = Found(event.alarm)
+            elif isinstance(event, Risen):
+                found[event.topic, event.onset, event.rule].escalated = True
+            elif isinstance(event, Moved) and event.state == "closed":
+                found[event.topic, event.onset, event.rule].closed = event.at
+    by_topic: dict[str, list[Bin]] = {}
+    for item in bins:
+        by_topic.setdefault(item.topic, []).append(item)
+    for story in found.values():
+        names = story.alarm.topics or (story.alarm.topic,)
+        story.window = [b for name in names for b in by_topic[name] if story.alarm.onset <= b.start <= story.alarm.fired]
+    return list(found.values())
+
+
+def _same_story(one: Found, other: Found) -> bool:
+    """Alarms of one topic that overlap or follow within the time that a story stays quiet."""
+    a, b = one.alarm, other.alarm
+    return a.topic == b.topic and a.onset <= b.fired + QUIET_FOR and b.onset <= a.fired + QUIET_FOR
+
+
+def _to_json(item: Found, guarded: bool) -> dict[str, Any]:
+    alarm = item.alarm
+    n = sum(b.n for b in item.window)
+    out = {
+        "id": incident_id(alarm.topic, alarm.onset, alarm.rule),
+        "topic": alarm.topic,
+        "onset": from_ms(alarm.onset),
+        "fired": None if item.late else from_ms(alarm.fired),
+        "closed": None if item.closed is None else from_ms(item.closed),
+        "severity": "incident" if item.escalated and alarm.severity == "tone" else alarm.severity,
+        "share": round(sum(b.negative for b in item.window) / n, 4) if n else None,
+        "expected": round(alarm.expected, 4),
+        "n": n,
+    }
+    if item.late:
+        out["late"] = True
+    if guarded:
+        documents = sum(b.n_raw for b in item.window)
+        texts, authors = sum(b.distinct_texts for b in item.window), max(b.authors for b in item.window)
+        out["coordinated"] = authors < LEAST_AUTHORS or texts < LEAST_DISTINCT * documents
+    return out
