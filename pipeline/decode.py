@@ -20,6 +20,7 @@ from pipeline.settings import LimitSettings
 from pipeline.text import visible
 
 EARLIEST: Final = 631_152_000_000  # 1990-01-01: an earlier time is a clock that was never set
+LATEST: Final = 4_102_444_800_000  # 2100-01-01, for times that only stand in
 AHEAD: Final = 2 * MINUTE  # how far a source's clock may be ahead of ours
 DEPTH: Final = 32  # nesting of a record
 _MOST_BRACKETS: Final = 20_000  # lists and objects that a record may open: reading 100,000 takes 80 ms
@@ -66,7 +67,7 @@ def decode(lines: Iterable[Line], limits: LimitSettings, *, live: bool) -> Decod
         try:
             post = post_from(parsed(line.raw, limits.record_bytes), line.at)
             if not live:
-                refuse_impossible_time(post.created_at, line.at)
+                refuse_impossible_time(post, line.at)
         except Unfit as reason:
             out.rejected.append(rejected(str(reason), line.raw, line.where, line.at))
         else:
@@ -162,12 +163,15 @@ def time_from(value: object) -> int:
     raise Unfit("bad_time", f"{_shown(value)} is not a time; use RFC 3339 such as 2026-11-01T09:30:00Z, or Unix seconds")
 
 
-def refuse_impossible_time(created_at: int, now: int) -> None:
-    """Raises Unfit for a time before 1990 or more than two minutes ahead of `now`."""
-    if created_at < EARLIEST:
-        raise Unfit("bad_time", "created_at lies before 1990")
-    if created_at > now + AHEAD:
-        raise Unfit("bad_time", "created_at lies in the future")
+def is_possible(post: Post, now: int) -> bool:
+    """Whether a post's time lies after 1990 and at most two minutes ahead of `now`; a stand-in for it may lie in the future."""
+    return EARLIEST <= post.created_at <= (now + AHEAD if post.dated else LATEST)
+
+
+def refuse_impossible_time(post: Post, now: int) -> None:
+    """Raises Unfit if the post's time is not possible at `now`."""
+    if not is_possible(post, now):
+        raise Unfit("bad_time", f"created_at lies {'before 1990' if post.created_at < EARLIEST else 'in the future'}")
 
 
 def _choice(value: object, choices: Mapping[str, T], name: str) -> T:

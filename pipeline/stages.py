@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from pipeline.decode import AHEAD, EARLIEST, Line, decode, rejected
+from pipeline.decode import Line, decode, is_possible, rejected
 from pipeline.errors import ModelError
 from pipeline.language import language_of
 from pipeline.personal import mask_personal
@@ -79,7 +79,7 @@ def admit(posts: Iterable[tuple[Post, int]], author_key: bytes) -> tuple[list[tu
     for post, at in posts:
         text = mask_personal(post.text)
         author = post.author and author_hash(author_key, post.platform, post.author)
-        impossible = not EARLIEST <= post.created_at <= at + AHEAD
+        impossible = not is_possible(post, at)
         clamped += impossible
         if impossible or text != post.text or author != post.author:
             post = replace(post, text=text, author=author, created_at=at if impossible else post.created_at)

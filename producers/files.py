@@ -107,8 +107,7 @@ class FileSource:
             if not given:
                 data["post_id"] = self._identity(row.key)
             post = post_from(data, now)
-            if post.dated:
-                refuse_impossible_time(post.created_at, now)
+            refuse_impossible_time(post, now)
             if given and post.event == "post":
                 self._refuse_other_content(post, row.key)
         except Unfit as reason:

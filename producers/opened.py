@@ -59,10 +59,15 @@ class Opened:
         self._bytes.seek(0)
 
     def _sample(self) -> bytes:
+        """The first bytes; of a damaged archive what can be had, as its rows up to there are good."""
+        sample = b""
         try:
-            return self._bytes.read(_SAMPLE)
+            while len(sample) < _SAMPLE and (more := self._bytes.read1(_SAMPLE)):  # type: ignore[attr-defined]
+                sample += more
         except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{self.name} can't be read: {error}") from None
+            if not sample:
+                raise InputError(f"{self.name} can't be read: {error}") from None
+        return sample[:_SAMPLE]
 
     def _decoded(self, sample: bytes) -> str:
         """The sample as text. Raises InputError if the encoding is unknown, or wrong for more than a few lines."""

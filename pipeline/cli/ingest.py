@@ -21,7 +21,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from pipeline import wiring
 from pipeline.batching import Batcher
 from pipeline.cli.options import ConfigOption, JsonOption, StoreOption, err, write_json
-from pipeline.decode import EARLIEST, Unfit, time_from
+from pipeline.decode import EARLIEST, LATEST, Unfit, time_from
 from pipeline.errors import InputError, StoreBlocked, StoreBusy, StoreError
 from pipeline.records import Post, Rejected
 from pipeline.settings import Settings, load
@@ -152,8 +152,8 @@ def _moment(text: str | None) -> int | None:
         moment = time_from(text)
     except Unfit as reason:
         raise InputError(f"--created-at: {reason}") from None
-    if moment < EARLIEST:
-        raise InputError(f"--created-at {text} lies before 1990")
+    if not EARLIEST <= moment <= LATEST:
+        raise InputError(f"--created-at {text} is not between 1990 and 2100")
     return moment
 
 
