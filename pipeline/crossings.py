@@ -11,6 +11,7 @@ import math
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import orjson
@@ -204,8 +205,13 @@ class Crossings:
             raise ValueError("not a saved state of this version")
         size = int.from_bytes(data[len(MAGIC) : len(MAGIC) + 8], "little")
         body = len(MAGIC) + 8
-        head = orjson.loads(data[body : body + size])
-        detector = Detector.from_bytes(data[body + size :])
+        try:
+            return cls._restored(orjson.loads(data[body : body + size]), Detector.from_bytes(data[body + size :]))
+        except (KeyError, TypeError) as error:  # a field that this version doesn't have, or one that it misses
+            raise ValueError("a saved state of another version") from error
+
+    @classmethod
+    def _restored(cls, head: dict[str, Any], detector: Detector) -> Crossings:
         walk = cls(detector.start, detector.config)
         walk.detector = detector
         walk._places = {topic: i for i, topic in enumerate(detector.topics)}

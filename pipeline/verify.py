@@ -110,7 +110,11 @@ def _replay(store: Store, incidents: Sequence[Incident]) -> _Replay:
         return _Replay({}, 0, _other("the detector", rules["version"], VERSION), other_figures)
     until = max(incident.end for incident in incidents)
     bins = store.bins(sorted(_known(store)), rules["begin"], until, incidents[0].as_of)
-    walk = _shortcut(store, rules, bins, min(fired_bin(incident) for incident in incidents))
+    try:
+        config = config_of(rules["config"])
+    except TypeError:  # a constant that this version doesn't have, or one that it misses
+        return _Replay({}, 0, "made by a detector with other constants than this version has", other_figures)
+    walk = _shortcut(store, rules["begin"], config, bins, min(fired_bin(incident) for incident in incidents))
     alarms = [event.alarm for _, events in walk.walk(bins, until) for event in events if isinstance(event, Opened)]
     return _Replay({(alarm.topic, alarm.fired, alarm.rule): alarm for alarm in alarms}, rules["begin"], "", other_figures)
 
@@ -119,12 +123,11 @@ def _other(what: str, then: int, now: int) -> str:
     return "" if then == now else f"made by version {then} of {what}, this is version {now}"
 
 
-def _shortcut(store: Store, rules: dict[str, Any], bins: Sequence[Bin], before: int) -> Crossings:
+def _shortcut(store: Store, begin: int, config: DetectorConfig, bins: Sequence[Bin], before: int) -> Crossings:
     """The newest saved walk that stands at or before a bin and has seen these very bins; else a walk from the first bin.
 
     A walk is a function of its bins, so one whose bins have the same digests is as good as a new one, in a twentieth of the time.
     """
-    config, begin = config_of(rules["config"]), rules["begin"]
     found = digests(bins)
     best = Crossings(begin, config)
     for name in DAY_SLOTS:
@@ -140,7 +143,7 @@ def _shortcut(store: Store, rules: dict[str, Any], bins: Sequence[Bin], before: 
 
 
 def config_of(saved: dict[str, Any]) -> DetectorConfig:
-    """A detector's configuration from its JSON."""
+    """A detector's configuration from its JSON. TypeError if this version has other constants."""
     baseline: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in saved["baseline"].items()}
     return DetectorConfig(**{**saved, "baseline": BaselineConfig(**baseline), "volume": VolumeConfig(**saved["volume"])})
 
