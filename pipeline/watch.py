@@ -82,13 +82,14 @@ class Watch:
         self._topics.update(topic for topic, _ in changed)
         self._dirty |= {start for _, start in changed}
         self._watermark = max(self._watermark, self._mark(min(newest, now + FUTURE), as_of, now, flush))
-        horizon = floor_to(self._watermark, BIN)
         walk = self._walk or self._restore(as_of, newest)
+        horizon = max(floor_to(self._watermark, BIN), walk.position)
         first = self._first_late(walk.position, now, flush)
         if first is not None or walk.position < horizon - LOOKBACK:
             walk = self._rewind(walk.position if first is None else first, as_of, newest)
             self._rewound_at = now
         if walk.position >= horizon:
+            self._walk, self._checked = walk, False
             return []
         return self._advance(walk, horizon, as_of, newest, now)
 
@@ -98,13 +99,9 @@ class Watch:
         Nobody is told of anything before the bins are compared (`_confirmed`), so waiting costs no figure.
         """
         self._dirty = {start for start in self._dirty if start < position}
-        recent = self._walk_from(position)
+        recent = position - (HOURS - 1) * HOUR  # later bins have an hourly state before them
         due = flush or now - self._rewound_at >= HOUR
         return min((start for start in self._dirty if due or start >= recent), default=None)
-
-    def _walk_from(self, position: int) -> int:
-        """The oldest bin for which an hourly state is kept."""
-        return position - (HOURS - 1) * HOUR
 
     def _mark(self, newest: int, as_of: int, now: int, flush: bool) -> int:
         """Event time before which no more posts are waited for."""

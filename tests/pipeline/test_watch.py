@@ -256,19 +256,39 @@ def test_a_silent_source_does_not_hold_the_watermark(bench: Bench) -> None:
     assert newest + DAY == bench.watch.watermark
 
 
-def test_an_idle_tick_reads_next_to_nothing(bench: Bench) -> None:
-    """A tick with nothing new asks the store for changes and the watermark, and for nothing else."""
+class Listening:
+    """A store that keeps what it was asked."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked.append(name)
+        return getattr(self._store, name)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_idle_tick_reads_next_to_nothing(bench: Bench, restarted: bool) -> None:
+    """A tick with nothing new asks the store for changes and the watermark, and for nothing else; after a restart, from the second on."""
     bench.play(stream(["tea"], 24), START + 26 * BIN, 13 * BIN)
-    asked: list[str] = []
-
-    class Listening:
-        def __getattr__(self, name: str) -> Any:
-            asked.append(name)
-            return getattr(bench.store, name)
-
-    bench.watch._store = Listening()
+    if restarted:
+        bench.new_watch().tick(bench.now)
+    bench.watch._store = listening = Listening(bench.store)
     assert [] == bench.watch.tick(bench.now)
-    assert ["refresh", "latest"] == asked
+    assert ["refresh", "latest"] == listening.asked
+
+
+def test_a_late_post_after_a_restart_is_walked(bench: Bench) -> None:
+    """A process that restarts with its watermark behind the saved position still walks a late bin again."""
+    bench.play(stream(["tea"], 24), START + 40 * BIN, 20 * BIN)  # the last hours went by with the clock alone
+    assert bench.watch._walk is not None
+    position = bench.watch._walk.position
+    bench.new_watch().tick(bench.now)
+    bench.play([post(70_000, START + 23 * BIN, 0.9, "late tea", arrived=bench.now + 1)], bench.now + 2, 2)
+    assert bench.watch._walk is not None
+    assert position <= bench.watch._walk.position
+    assert digests(bench.store.bins(["tea"], START, position)) == bench.watch._walk.digests
 
 
 def test_an_empty_store_has_no_news(bench: Bench) -> None:
