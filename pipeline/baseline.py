@@ -48,6 +48,11 @@ class BaselineConfig:
     prior_nuisance: float = 2.0  # informative topic-days that these three are worth
     own_nuisance_after: int = 6  # days before a topic has values of its own
 
+    def __post_init__(self) -> None:
+        """Lists, as JSON has them, become tuples."""
+        object.__setattr__(self, "prior_mean", tuple(self.prior_mean))
+        object.__setattr__(self, "prior_sd", tuple(self.prior_sd))
+
 
 @dataclass
 class BaselineState:

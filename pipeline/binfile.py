@@ -1,8 +1,8 @@
 """The detector over bins from a CSV file, without a store: what `moodstream detect --bins` does.
 
-Columns `topic,start,n,negative[,volume,n_raw,authors,distinct_texts]`, starts as RFC 3339 on five-minute borders. Rows stand in the order
-in which they arrived: a row for a bin that closed long ago is late, and what only late rows bring to light is a late incident.
-A bin that comes twice is taken as the last row says; bins that are missing had no posts.
+Columns `topic,start,n,negative[,volume,n_raw,authors,distinct_texts]`, starts as RFC 3339 on five-minute borders. The rows of a
+topic stand in the order in which they arrived: one for a bin that closed long ago is late, and what only late rows bring to light
+is a late incident. A bin that comes twice is taken as the last row says; bins that are missing had no posts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipeline.records import BIN, DAY, MINUTE, Bin, from_ms, to_ms
 
 REQUIRED = ("topic", "start", "n", "negative")
 LATENESS = 10 * MINUTE
-AHEAD = DAY  # a lone row further ahead of its neighbours than this is a bad stamp
+AHEAD = DAY  # a row further ahead of its topic's neighbours than this is a bad stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def read(file: Path) -> BinFile:
     good = [row for row in parsed if isinstance(row, Bin)]
     skipped = [row for row in parsed if isinstance(row, str)]
     good, strays = _without_strays(good)
-    skipped += [f"{from_ms(item.start)} of {item.topic!r}: more than a day ahead of the rows around it" for item in strays]
+    skipped += [f"{from_ms(item.start)} of {item.topic!r}: more than a day ahead of its topic's rows around it" for item in strays]
     if not good:
         raise InputError(f"{file}: no usable row; the first: {skipped[0] if skipped else 'the file is empty'}")
     return BinFile(_last(good), _last(_in_time(good)), {"authors", "distinct_texts"} <= set(columns), skipped)
@@ -103,21 +103,32 @@ def _number(row: Mapping[str, str | None], name: str, default: float | None = No
 
 
 def _without_strays(bins: Sequence[Bin]) -> tuple[list[Bin], list[Bin]]:
-    """One bad stamp must not close windows: a row a day ahead of the one before, when the next one falls back, is left out."""
+    """One bad stamp must not close windows: a row far ahead of its topic's row before, when the next one falls back, is left out."""
+    after: dict[str, int] = {}
+    falls_back = []
+    for item in reversed(bins):
+        following = after.get(item.topic)
+        falls_back.append(following is not None and following < item.start - AHEAD)
+        after[item.topic] = item.start
     good: list[Bin] = []
     strays: list[Bin] = []
-    for item, after in zip(bins, [*bins[1:], None], strict=True):
-        alone = good and item.start > good[-1].start + AHEAD and (after is None or after.start < item.start - AHEAD)
-        (strays if alone else good).append(item)
+    before: dict[str, int] = {}
+    for item, alone in zip(bins, reversed(falls_back), strict=True):
+        if alone and item.start > before.get(item.topic, item.start) + AHEAD:
+            strays.append(item)
+            continue
+        before[item.topic] = item.start
+        good.append(item)
     return good, strays
 
 
 def _in_time(bins: Sequence[Bin]) -> list[Bin]:
-    """The rows that came before their bin was closed."""
-    newest, out = 0, []
+    """The rows that came before their bin was closed, by the other rows of their topic: files are sorted by time or by topic."""
+    newest: dict[str, int] = {}
+    out = []
     for item in bins:
-        newest = max(newest, item.start)
-        if item.start >= newest - LATENESS:
+        newest[item.topic] = max(newest.get(item.topic, 0), item.start)
+        if item.start >= newest[item.topic] - LATENESS:
             out.append(item)
     return out
 

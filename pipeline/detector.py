@@ -10,7 +10,7 @@ Time is an argument, nothing is read or written, and the state after a bin depen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
@@ -23,7 +23,7 @@ from pipeline.records import BIN, DAY, HOUR
 from pipeline.snapshot import Array, Floats, append, columns, pack, unpack
 from pipeline.volume import VolumeConfig, VolumeRule, VolumeState
 
-VERSION = 1
+VERSION = 2  # of the saved state; another one is rebuilt from bins
 REGIMES = 4
 OFFSETS = np.log([1.0, 2.0, 4.0, 8.0])
 LAST_HOUR = HOUR // BIN
@@ -36,6 +36,7 @@ class DetectorConfig:
     """Constants of the filter; docs/detector.md says what each was worth."""
 
     threshold: float = 0.0  # log-odds of "not normal" at which a topic fires
+    sensitivity: tuple[tuple[str, float], ...] = ()  # topic → added to its threshold
     habituation: float = 1.0  # the threshold rises by this with each alert of the topic beyond the usual
     usual_alerts: float = 1.2  # of a topic, in a decayed count
     habituation_half_life: float = 10.0  # days
@@ -55,6 +56,16 @@ class DetectorConfig:
     min_excess: float = 4.0
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
     volume: VolumeConfig = field(default_factory=VolumeConfig)
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> DetectorConfig:
+        """The inverse of `dataclasses.asdict`, also after JSON made lists of tuples."""
+        parts = {"baseline": BaselineConfig(**saved["baseline"]), "volume": VolumeConfig(**saved["volume"])}
+        return cls(**{**saved, **parts})
+
+    def __post_init__(self) -> None:
+        """Lists, as JSON has them, become tuples, so that a saved configuration equals the one that was saved."""
+        object.__setattr__(self, "sensitivity", tuple(sorted((topic, float(added)) for topic, added in self.sensitivity)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,12 +222,12 @@ class Detector:
         meta, arrays = unpack(data)
         if meta["version"] != VERSION:
             raise ValueError(f"detector state of version {meta['version']}, this is {VERSION}; delete it and it is rebuilt from the bins")
-        config = meta["config"]
-        baseline = BaselineConfig(**_tuples(config.pop("baseline")))
-        detector = cls([], meta["start"], DetectorConfig(baseline=baseline, volume=VolumeConfig(**config.pop("volume")), **config))
+        detector = cls([], meta["start"], DetectorConfig.from_json(meta["config"]))
         detector.topics, detector.next = meta["topics"], meta["next"]
         detector.state = FilterState(**_part(arrays, "filter"))
-        detector.baseline = Baseline(0, baseline, BaselineState(**_part(arrays, "baseline")), Group(**_part(arrays, "group")))
+        detector.baseline = Baseline(
+            0, detector.config.baseline, BaselineState(**_part(arrays, "baseline")), Group(**_part(arrays, "group"))
+        )
         detector.volume = VolumeRule(len(detector.topics), detector.config.volume, VolumeState(**_part(arrays, "volume")))
         detector._settle()
         return detector
@@ -243,6 +254,8 @@ class Detector:
         k = self.config.grid
         variance = self.baseline.state.sigma2 + self.baseline.uncertainty()
         self._grid = np.sqrt(variance * (k - 1)) * np.linspace(-1, 1, k)[:, None]
+        added = dict(self.config.sensitivity)
+        self._sensitivity = np.array([added.get(topic, 0.0) for topic in self.topics])
         self._moves = rouwenhorst(k, float(np.exp(-1 / self.baseline.tau)))
 
     def _bin(self, t: int, seen: Observed, volume: Floats) -> list[DetectorEvent]:
@@ -346,7 +359,8 @@ class Detector:
         _, negative, usual, _, _ = self._sums(t - (LAST_HOUR - 1) * BIN, t, slice(None))
         told = worth_telling(negative, usual, c.min_negative, c.min_excess)
         s.alerts = s.alerts * 2 ** (-BIN / (c.habituation_half_life * DAY))
-        fired = (log_odds > c.threshold + c.habituation * (s.alerts - c.usual_alerts)) & ~s.active & (s.cool == 0) & posted & told
+        threshold = c.threshold + self._sensitivity + c.habituation * (s.alerts - c.usual_alerts)
+        fired = (log_odds > threshold) & ~s.active & (s.cool == 0) & posted & told
         s.active = s.active | fired
         s.since = np.where(fired, t, s.since)
         s.alerts = s.alerts + fired
@@ -444,11 +458,6 @@ def _calm(k: int) -> Floats:
     belief = np.full((REGIMES, k), 1e-30)
     belief[0] = weights
     return belief
-
-
-def _tuples(config: dict[str, Any]) -> dict[str, Any]:
-    """JSON has lists where the configuration has tuples."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
 
 
 def _part(arrays: dict[str, Array], part: str) -> dict[str, Array]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from pipeline.cli import bench_local
+from pipeline.cli import bench_alerts, bench_local
 
 
 def register(app: typer.Typer) -> None:
     """Add the group of this file."""
     bench = typer.Typer(no_args_is_help=True, help="Measure this machine: speed, memory, alerts. Figures go to docs/performance.md.")
     bench_local.register(bench)
+    bench_alerts.register(bench)
     app.add_typer(bench, name="bench")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from pipeline import wiring
+from pipeline.cli.alerts import detect_bins
 from pipeline.cli.options import ConfigOption, CsvOption, JsonOption, LimitOption, err, write_json, write_rows
 from pipeline.cli.service import stop_on_signal
 from pipeline.errors import InputError, NotFoundError, SettingsError, StoreBlocked, StoreBusy, Unavailable
@@ -237,8 +238,17 @@ def _free_port() -> int:
 # ------------------------------------------------------------ detect
 
 
-def detect(store: StreamStoreOption = None, config: ConfigOption = None, health_port: AliveOption = None) -> None:
+def detect(
+    store: StreamStoreOption = None,
+    config: ConfigOption = None,
+    health_port: AliveOption = None,
+    bins: Annotated[Path | None, typer.Option("--bins", help="Instead of a store: CSV of topic,start,n,negative. Nothing is sent.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="With --bins: file for the incidents, one JSON object a line.")] = None,
+) -> None:
     """Look for incidents in the bins of an Elasticsearch store and send messages. Of several such processes one works."""
+    if bins is not None:
+        detect_bins(bins, out, config)
+        return
     settings = _stream_settings(store, config)
     configure(settings.log_level)
     if not settings.store.startswith(wiring.ELASTIC):

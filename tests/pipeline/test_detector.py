@@ -266,8 +266,32 @@ def test_a_damaged_state_is_refused(trained: Detector) -> None:
 
 def test_a_saved_state_keeps_its_constants() -> None:
     """The configuration travels with the state."""
-    config = dataclasses.replace(DetectorConfig(), threshold=1.5, window=24)
+    config = dataclasses.replace(DetectorConfig(), threshold=1.5, window=24, sensitivity=(("a", 2.0),))
     assert config == copy(Detector(["a"], START, config)).config
+
+
+def test_a_topic_may_be_less_sensitive(trained: Detector) -> None:
+    """A threshold of its own keeps one topic silent where another with the same posts fires."""
+    config = dataclasses.replace(DetectorConfig(), sensitivity=(("b", 50.0),))
+    detector = Detector(trained.topics, START, config)
+    drive(detector, *usual(5))
+    n, x = usual(0.1, seed=2)
+    x[10:, :2] = np.round(n[10:, :2] * 0.6)
+    assert ["a"] == [event.topic for event in firings(drive(detector, n, x))]
+
+
+def test_alerts_raise_the_bar_of_their_topic() -> None:
+    """The third alert within two days needs more certainty than the first."""
+    detector = Detector(["a"], START)
+    drive(detector, *usual(5, topics=1))
+    odds = []
+    for seed in range(3):
+        n, x = usual(0.5, topics=1, seed=seed)
+        x[60:72] = np.random.default_rng(seed).binomial(n[60:72], 0.55)
+        odds += [event.log_odds for event in firings(drive(detector, n, x))]
+    assert 3 == len(odds)
+    assert 2.9 < detector.state.alerts[0] < 3.1
+    assert odds[2] > 3.0 - DetectorConfig().usual_alerts - 1.2
 
 
 def test_weights_stand_for_posts() -> None:
