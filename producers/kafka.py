@@ -181,10 +181,10 @@ class Publisher:
         try:
             future = self._producer.send(self._settings.topic, value=record.value, partition=record.partition)
         except KafkaError as error:
-            self._on_failure(number, error)
+            self._on_failure(number, self.replaced, error)
             return
         future.add_callback(self._on_ack, number)
-        future.add_errback(self._on_failure, number)
+        future.add_errback(self._on_failure, number, self.replaced)
 
     def _on_ack(self, number: int, _metadata: object) -> None:
         """Runs in the client's thread."""
@@ -194,11 +194,12 @@ class Publisher:
             self._progress = self._acknowledged_at = self._clock()
             self._changed.notify_all()
 
-    def _on_failure(self, number: int, _error: Exception) -> None:
-        """Runs in the client's thread."""
+    def _on_failure(self, number: int, client: int, _error: Exception) -> None:
+        """Runs in the client's thread. A client that was replaced gives up its records one by one: those were sent again."""
         with self._changed:
-            self._failed.append(number)
-            self._changed.notify_all()
+            if client == self.replaced:
+                self._failed.append(number)
+                self._changed.notify_all()
 
     def _resend(self) -> None:
         with self._changed:
@@ -213,18 +214,19 @@ class Publisher:
         with self._changed:
             if not self._waiting or self._clock() - self._progress < self._stall_seconds:
                 return
-            self._progress = self._clock()
         try:
             fresh = self._connect()
         except Unavailable:
             return
+        finally:
+            self._progress = self._clock()
         old, self._producer = self._producer, fresh
-        self.replaced += 1
-        self._retire(old)
         with self._changed:
+            self.replaced += 1
             self._failed.clear()
             again = list(self._waiting.items())
         log.warning("nothing acknowledged for a while: a new client sends again", records=len(again))
+        self._retire(old)
         for number, record in again:
             self._send(number, record)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -222,3 +224,56 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         if time.monotonic() > until:
             raise TimeoutError(f"it did not happen within {seconds:.0f} s")
         never.wait(0.2)
+
+
+def test_a_broker_that_dies_and_comes_back_is_waited_for(prefix: str, elastic_node: ElasticNode, tmp_path: Path) -> None:
+    """SIGKILL and restart of the broker under load: commits go on, nothing is lost, nothing twice (row 3)."""
+    broker = KafkaNode(tmp_path / "kafka")
+    broker.start()
+    try:
+        rig = Rig(prefix, broker.bootstrap, elastic_node.port, tmp_path)
+        feeding = Feeding(rig, 0, COUNT, seconds=15)
+        with working(rig) as worker:
+            worker.wait_until_processing()
+            broker.kill()
+            broker.start()
+            feeding.wait()
+            rig.wait_until_done()
+        assert clean(rig) == rig.verdict()
+    finally:
+        broker.stop()
+
+
+def test_a_store_that_hangs_and_dies_is_waited_for(prefix: str, kafka_node: KafkaNode, tmp_path: Path) -> None:
+    """SIGSTOP for ten seconds, then SIGKILL and restart: no dead letters, all is stored (row 10, short)."""
+    node = ElasticNode(tmp_path / "elastic")
+    node.start()
+    try:
+        rig = Rig(prefix, kafka_node.bootstrap, node.port, tmp_path)
+        feeding = Feeding(rig, 0, COUNT, seconds=15)
+        with working(rig) as worker:
+            worker.wait_until_processing()
+            node.signal(signal.SIGSTOP)
+            wait_for(lambda: worker.health().get("state") == "waiting")
+            node.signal(signal.SIGCONT)
+            worker.wait_until_processing()
+            node.kill()
+            node.start()
+            feeding.wait()
+            rig.wait_until_done()
+        assert (clean(rig), []) == (rig.verdict(), rig.letters())
+    finally:
+        node.stop()
+
+
+def test_a_broker_or_store_that_is_absent_at_the_start_is_named(rig: Rig, tmp_path: Path) -> None:
+    """The worker says what it waits for, and gives up with exit code 6 after the time that is set."""
+    rig.through(9)
+    environment = rig.environment() | {"MOODSTREAM_KAFKA__WAIT_SECONDS": "1"}
+    command = [sys.executable, "-W", "ignore", "-m", "pipeline", "worker"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert (6, True) == (ended.returncode, "waiting for the store" in ended.stderr)
+    ended = subprocess.run(
+        command, env=environment | {"MOODSTREAM_KAFKA__BOOTSTRAP": "127.0.0.1:9"}, capture_output=True, text=True, timeout=120
+    )
+    assert (6, True) == (ended.returncode, "waiting for Kafka" in ended.stderr)
