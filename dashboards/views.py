@@ -23,6 +23,7 @@ DRIVER_KINDS = {
 }  # fmt: skip
 NAMED_BY_POST = frozenset({"cluster", "parent"})  # kinds whose parts are named by a post's id
 LEAST_REST = 0.005  # a rest that would be shown as 0 % is left out
+NEWEST_INCIDENTS = 6  # on the overview
 MOST_DOTS = 200
 MOST_TOPICS = 60  # on the overview; the others are in the search and the API
 
@@ -151,7 +152,7 @@ def overview(store: Reader, now: int) -> Overview:
     shown = sorted(summaries, key=lambda topic: (-topic.open_incidents, -topic.posts, topic.topic))[:MOST_TOPICS]
     views = [_topic(store, summary, "24h", now, [one for one in found if one.topic == summary.topic]) for summary in shown]
     views.sort(key=lambda view: (not view.open, -view.now.volume, view.summary.topic))
-    return Overview(views, len(summaries) - len(shown), found[:8])
+    return Overview(views, len(summaries) - len(shown), found[:NEWEST_INCIDENTS])
 
 
 def topic(store: Reader, name: str, range_name: str, now: int) -> TopicView:
@@ -206,8 +207,12 @@ def _by_kind(drivers: Sequence[Driver]) -> dict[str, Sequence[Driver]]:
 
 
 def _frame(incident: Incident, now: int) -> Window:
-    """From six hours before the onset to two hours after the end of the figures, in buckets of 10 minutes."""
+    """From about six hours before the onset to two hours after the end of the figures, at most two days.
+
+    Buckets are of 10 minutes; the length is a multiple of 40, so that the five labels of the axis fall on them.
+    """
     every = 10 * MINUTE
-    start = floor_to(incident.onset - 6 * HOUR, every)
-    last = min(max(incident.end, incident.closed or 0) + 2 * HOUR, max(now, incident.end), start + 2 * DAY)
-    return Window("incident", start, floor_to(last, every) + every, every, live=is_open(incident))
+    last = min(max(incident.end, incident.closed or 0) + 2 * HOUR, max(now, incident.end), incident.onset + 2 * DAY)
+    end = floor_to(last, every) + every
+    start = end + floor_to(incident.onset - 6 * HOUR - end, 4 * every)
+    return Window("incident", start, end, every, live=is_open(incident))

@@ -21,7 +21,6 @@ from dashboards.events import Hub
 from dashboards.security import COOKIE, HEADERS, Doorkeeper, Guard, client_of, local_path
 from dashboards.windows import DEFAULT_RANGE, RANGES
 from pipeline.errors import InputError, MoodstreamError, NotFoundError, StoreError
-from pipeline.records import EMOTIONS
 from pipeline.settings import WebSettings
 
 FOUND_POSTS = 50  # on the search page
@@ -76,7 +75,6 @@ class Pages:
             wording=wording,
             views=views,
             ranges=list(RANGES),
-            emotions=EMOTIONS,
             has_plotly=assets.plotly_file() is not None,
             plotly_places=assets.plotly_places,
         )

@@ -18,18 +18,18 @@ from producers.synthetic import Arrival, Synthetic
 NOW = to_ms("2026-11-02T14:25:00Z")
 BROKE = NOW - 50 * MINUTE
 TOPIC = "Orbit 5"
-_EMOJI = re.compile(" ?[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff]")  # a machine without a font for them shows boxes
+EMOJI = re.compile(" ?[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff]")
 _LEVELS = {"negative": (0.84, -0.55, 0.62), "positive": (0.05, 0.6, 0.5), "neither": (0.16, 0.03, 0.33)}  # p_negative, valence, arousal
 
 
-def seeded_store(path: Path, *, days: float = 2, rate: float = 6.0, seed: int = 7, emoji: bool = True) -> SqliteStore:
+def seeded_store(path: Path, *, days: float = 2, rate: float = 6.0, seed: int = 7) -> SqliteStore:
     """A store with all topics of the generator, one spike on `TOPIC`, and two incidents: the open one and a closed one."""
     story = Story("spike", TOPIC, BROKE, 180, volume=3.2, odds=7.0, script=WIPED)
     earlier = Story("rise", "Lumabrew", NOW - 9 * HOUR, 90, volume=4.0)
     source = Synthetic(seed, rate=rate, stories=[story, earlier])
     store = SqliteStore.open(path, now=lambda: NOW)
     posts = [scored(arrival) for arrival in source.between(NOW - int(days * DAY), NOW) if arrival.arrived_at <= NOW]
-    store.write(posts if emoji else [replace(item, post=replace(item.post, text=_EMOJI.sub("", item.post.text))) for item in posts])
+    store.write(posts)
     store.refresh()
     store.save(spike(store))
     store.save(rise(store))

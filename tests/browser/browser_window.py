@@ -18,6 +18,7 @@ from dashboards.server import PageServer, bind, url_of
 from dashboards.shapes import Verification
 from dashboards.views import Reader
 from dashboards.web import create_app
+from pipeline.records import Evidence
 from pipeline.settings import WebSettings
 from pipeline.verify import verify
 
@@ -64,16 +65,17 @@ class Browser:
 
 
 @contextmanager
-def served(store: Reader, settings: WebSettings | None = None) -> Iterator[str]:
-    """The address of the application over a store, in a thread of its own."""
+def served(store: Reader, settings: WebSettings | None = None, now: int = NOW) -> Iterator[str]:
+    """The address of the application over a store, in a thread of its own; its clock stands at `now`."""
 
     def check(incident_id: str) -> Verification:
         assert isinstance(store, SqliteStore)
         return Verification.model_validate(verify(store, store.incident(incident_id)), from_attributes=True)
 
     settings = settings or WebSettings(port=0)
-    status = {"model": "static@4f1c9a2e", "factor": 60, "mode": "demo"}
-    app = create_app(store, settings, clock=lambda: NOW, status=lambda: status, verify=check, version="0.1.0")
+    model = next((item.score.model for item in store.get([one.id for one in _evidence(store)]).values() if item.score), None)
+    status = {"model": model, "factor": 60, "mode": "demo"}
+    app = create_app(store, settings, clock=lambda: now, status=lambda: status, verify=check, version="0.1.0")
     listener = bind(settings)
     server = PageServer(app)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
@@ -83,3 +85,7 @@ def served(store: Reader, settings: WebSettings | None = None) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+def _evidence(store: Reader) -> list[Evidence]:
+    return [quote for incident in store.incidents() for quote in incident.evidence]

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from dashboards_visitor import Visitor, app_over
 from seeded import NOW, TOPIC, plain, seeded_store
+from streams import START, Bench, stream
 
 from consumers.stores.sqlite import SqliteStore
 from dashboards import assets, views
 from dashboards.windows import RANGES
-from pipeline.records import DAY, HOUR, Post, ScoredPost
+from pipeline.records import BIN, DAY, HOUR, Post, ScoredPost
 
 
 def test_the_overview_leads_with_what_turned(visitor: Visitor) -> None:
@@ -108,6 +109,18 @@ def test_the_verify_form_works_without_scripts(visitor: Visitor, store: SqliteSt
     result = html[html.index('id="verification"') :]
     assert result.count('<th scope="row">') > 15
     assert '<span class="result equal">equal</span>' in result
+
+
+def test_an_untouched_incident_of_the_detector_is_equal(tmp_path: Path) -> None:
+    """What the real detector found and nobody touched since is equal in every figure, on the page and in the API."""
+    bench = Bench(tmp_path)
+    bench.play(stream(["tea", "coffee"], 34, {"tea": (20, 30)}), START + 34 * BIN, 2 * BIN, START + 19 * BIN)
+    incident = bench.store.incidents("tea")[0]
+    visitor = Visitor(app_over(bench.store))
+    found = visitor.post(f"/api/v1/incidents/{incident.id}/verify").json()
+    assert {"equal"} == {found["result"], *(figure["result"] for figure in found["figures"])}
+    assert "Every figure is equal." in visitor.post(f"/incidents/{incident.id}/verify").text
+    bench.store.close()
 
 
 def test_an_erased_quote_is_gone_from_the_page(tmp_path: Path) -> None:
