@@ -82,9 +82,17 @@ def admit(posts: Iterable[tuple[Post, int]], author_key: bytes) -> tuple[list[tu
         impossible = not is_possible(post, at)
         clamped += impossible
         if impossible or text != post.text or author != post.author:
-            post = replace(post, text=text, author=author, created_at=at if impossible else post.created_at)
+            post = _changed(post, at if impossible else post.created_at, text, author, post.lang)
         out.append((post, at))
     return out, clamped
+
+
+def _changed(p: Post, created_at: int, text: str, author: str | None, lang: str | None) -> Post:
+    """`dataclasses.replace` takes twice as long, 8 µs a post."""
+    return Post(
+        p.platform, p.post_id, created_at, text, p.event, p.kind, lang, author, p.parent_id, p.root_id, p.url, p.rating, p.reach,
+        p.source, p.dated, p.topics,
+    )  # fmt: skip
 
 
 def match_topics(posts: Iterable[tuple[Post, int]], matcher: Matcher) -> list[Matched]:
@@ -96,7 +104,7 @@ def match_topics(posts: Iterable[tuple[Post, int]], matcher: Matcher) -> list[Ma
             continue
         topics = matcher.match(post.text, post.lang, post.topics)
         if topics and post.lang is None:
-            post = replace(post, lang=language_of(post.text, matcher.language(topics)))
+            post = _changed(post, post.created_at, post.text, post.author, language_of(post.text, matcher.language(topics)))
             topics = matcher.match(post.text, post.lang, post.topics) if matcher.filters(topics) else topics
         if topics:
             out.append(Matched(post, topics, at))

@@ -103,6 +103,18 @@ def test_impossible_times_are_clamped_to_the_arrival_and_counted() -> None:
     assert 2 == clamped
 
 
+def test_what_is_not_changed_is_kept() -> None:
+    """Admission and language change their own fields and no other, in a post that has all of them."""
+    full = Post(
+        "x", "1", NOW, "this tea is bad, a@b.org", "edit", "reply", None, "anna", "2", "3", "https://example.org", 0.5, 7, "feed", True,
+        ("tea",),
+    )  # fmt: skip
+    admitted, _ = admit([(full, NOW)], b"key")
+    (found,) = match_topics(admitted, Matcher([TEA]))
+    expected = replace(full, text="this tea is bad, [email]", author=author_hash(b"key", "x", "anna"), lang="en")
+    assert expected == found.post
+
+
 def test_admission_is_the_same_the_second_time() -> None:
     """A post that was admitted before (redelivered, read from a file again) is admitted as it is."""
     once, _ = admit([(post(1, "call +1 555 123 4567"), NOW)], b"key")
