@@ -181,9 +181,8 @@ class Ingest:
             known = {summary.topic for summary in self._store.topics()} | {item.name for item in self._settings.topics}
             if topic not in known:
                 self._store.add_topic(topic)
-                err.print(
-                    f"topic {escape(visible(topic))!r} is new; it has no phrases, so it gets what is ingested for it and nothing else"
-                )
+                news = f"topic {visible(topic)!r} is new; it has no phrases, so it gets what is ingested for it and nothing else"
+                err.print(escape(news), soft_wrap=True)
         for file in files:
             with _bar(file) as progress:
                 self._read(FileSource(file, self._layout, now=wiring.wall_clock, limits=self._settings.limits, progress=progress))
