@@ -22,7 +22,7 @@ ANGRY = (
     "refund for the kettle refused, so angry",
 )
 PER_BIN = 8
-Spikes = Mapping[str, tuple[int, int]]  # topic → bins [first, last) in which four in five posts are angry
+Spikes = Mapping[str, tuple[int, int]]  # topic → bins [first, last) in which nearly all posts are angry
 
 
 def post(
@@ -40,7 +40,7 @@ def post(
 
 
 def stream(topics: Iterable[str], bins: int, spikes: Spikes | None = None, seed: int = 1, start: int = START) -> list[ScoredPost]:
-    """Posts of `bins` bins of five minutes, by time: eight per topic and bin, twice as many in a spike."""
+    """Posts of `bins` bins of five minutes, by time: eight per topic and bin, three times as many in a spike."""
     rng = random.Random(seed)
     out: list[ScoredPost] = []
     for topic in topics:
@@ -48,9 +48,9 @@ def stream(topics: Iterable[str], bins: int, spikes: Spikes | None = None, seed:
         number = 0
         for index in range(bins):
             hot = first <= index < last
-            for _ in range(PER_BIN * (2 if hot else 1)):
+            for _ in range(PER_BIN * (3 if hot else 1)):
                 number += 1
-                angry = rng.random() < (0.8 if hot else 0.2)
+                angry = rng.random() < (0.95 if hot else 0.2)
                 words = rng.choice(ANGRY if angry else CALM)
                 at = start + index * BIN + rng.randrange(BIN)
                 out.append(post(number, at, 0.9 if angry else 0.02, f"{words} {rng.choice('abcdefgh')}{number}", topic))
