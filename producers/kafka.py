@@ -270,10 +270,14 @@ class Publisher:
 
 
 def _close(producer: KafkaProducer) -> None:
-    try:
-        producer.close(timeout=1)
-    except KafkaError:
-        log.debug("a client did not close in time")
+    """`close` flushes first and gives up there when the client is stuck; its thread would go on for ever, so its batches are failed."""
+    for _ in range(2):
+        try:
+            producer.close(timeout=1)
+            return
+        except KafkaError:
+            producer._sender.force_close()
+            producer._sender.join(5)
 
 
 def identity_of(line: bytes) -> str:

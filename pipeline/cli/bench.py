@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pipeline.cli import bench_alerts, bench_local
+from pipeline.cli import bench_alerts, bench_local, bench_stream
 
 
 def register(app: typer.Typer) -> None:
@@ -12,4 +12,5 @@ def register(app: typer.Typer) -> None:
     bench = typer.Typer(no_args_is_help=True, help="Measure this machine: speed, memory, alerts. Figures go to docs/performance.md.")
     bench_local.register(bench)
     bench_alerts.register(bench)
+    bench_stream.register(bench)
     app.add_typer(bench, name="bench")

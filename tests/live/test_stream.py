@@ -87,7 +87,7 @@ def test_what_was_published_can_be_searched_and_charted(rig: Rig) -> None:
         assert 200.0 == sum(point.volume for point in store.trend("harness", 300_000))
         assert ["net:n17"] == [item.id for item in store.search('"number 17"', topic="harness")]
         page = wiring.page(load(overrides={"store": rig.store_url}), store, wiring.wall_clock, dict)
-        answer = asyncio.run(ask(page, "/api/topics"))
+        answer = asyncio.run(ask(page, "/api/v1/topics"))
         assert (200, ["harness"]) == (answer.status_code, [row["topic"] for row in answer.json()])
     finally:
         store.close()
