@@ -21,8 +21,11 @@ from typer.testing import CliRunner
 
 from pipeline.cli import ingest
 from pipeline.errors import InputError, MoodstreamError, NotFoundError, StoreBlocked
-from pipeline.records import ScoredPost, to_ms
+from pipeline.records import DAY, HOUR, MINUTE, ScoredPost, to_ms
 from pipeline.wiring import open_store
+from producers.stories import WIPED, Story
+from producers.subjects import demo_topics
+from producers.synthetic import Synthetic, write_ndjson
 
 ROWS = 3 * ingest.BATCH_ROWS + 500
 app = typer.Typer()
@@ -255,3 +258,26 @@ def test_the_real_reviews(shared_data: Path, tmp_path: Path) -> None:
     assert {"rows": 23_486, "stored": 22_641, "repeated": 0, "rejected": 845, "unmatched": 0} == first
     second = run(arguments(file, url(tmp_path)))
     assert {"rows": 23_486, "stored": 0, "repeated": 22_641, "rejected": 845, "unmatched": 0} == second
+
+
+def test_an_old_incident_in_a_file_is_found_and_never_sent(tmp_path: Path) -> None:
+    """Dated rows go into bins: the story that the file tells is an incident, historical, with evidence and without a message."""
+    began = to_ms("2026-11-02T00:00:00Z")
+    (topic,) = [topic for topic in demo_topics() if topic.name == "Orbit 5"]
+    story = Story("spike", topic.name, began, 180, volume=4.0, odds=12.0, script=WIPED)
+    file = tmp_path / "posts.jsonl"
+    write_ndjson(file, Synthetic(7, [topic], stories=[story]).between(began - 3 * DAY, began + 3 * HOUR))
+    config = tmp_path / "moodstream.toml"
+    config.write_text(
+        f'[[receivers]]\nname = "me"\nurl = "file:{tmp_path}/alerts"\n\n[[topics]]\nname = "Orbit 5"\nphrases = ["Orbit 5"]\n'
+    )
+    run(["ingest", str(file), "--config", str(config), "--store", url(tmp_path), "--topic", "Orbit 5", "--json"])
+    store = open_store(url(tmp_path))
+    try:
+        (incident,) = store.incidents()
+        assert ("Orbit 5", True, 5) == (incident.topic, incident.historical, len(incident.evidence))
+        assert abs(incident.onset - began) <= 15 * MINUTE
+        assert [] == store.pending(to_ms("2030-01-01"))
+        assert not (tmp_path / "alerts").exists()
+    finally:
+        store.close()
