@@ -12,7 +12,7 @@ WEIGHTS: Final = Path(__file__).parent / "weights"
 
 
 def load(name: str = "auto", batch_size: int | None = None) -> Classifier:
-    """A classifier: "auto", "static", "onnx", "vader", or the folder of a checkpoint. `batch_size`: texts per round, None: its own.
+    """A classifier: "auto", "static", "onnx", "cascade", "vader", or the folder of a checkpoint. `batch_size`: texts per round.
 
     ModelError if there is no such model, or its checkpoint is altered or of another shape.
     """
@@ -20,13 +20,19 @@ def load(name: str = "auto", batch_size: int | None = None) -> Classifier:
         from models.lexicon import RATES, Lexicon, Rates
 
         return Lexicon(Rates.read(RATES))
+    if name == "cascade" and name in shipped():
+        from models.cascade import Cascade
+        from models.checkpoint import open_checkpoint
+
+        return Cascade(open_checkpoint(WEIGHTS / "static"), open_checkpoint(WEIGHTS / "onnx"), batch_size)
     folder = Path(name) if name not in shipped() else WEIGHTS / ("static" if name == "auto" else name)
     return _engine(folder, name, batch_size)
 
 
 def shipped() -> tuple[str, ...]:
     """The names that `load` knows besides folders; the vader engine has rates and no checkpoint."""
-    return ("auto", *(path.parent.name for path in sorted(WEIGHTS.glob("*/config.json"))))
+    names = [path.parent.name for path in sorted(WEIGHTS.glob("*/config.json"))]
+    return ("auto", *names, *(["cascade"] if {"onnx", "static"} <= set(names) else []))
 
 
 def _engine(folder: Path, name: str, batch_size: int | None) -> Classifier:

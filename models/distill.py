@@ -18,6 +18,8 @@ from torch import Tensor, nn
 import models
 from models import calibrate, checkpoint, dataset
 from models.card import static_card
+from models.cascade import doubt
+from models.decode import decode
 from models.features import Features, frequent_pairs, joined
 from models.labels import AROUSAL, EMOTION_COLUMNS, INTENSITY, SENTIMENT_COLUMNS, SHIPPED, VALENCE, WIDTH
 from models.onnx import Onnx
@@ -29,6 +31,7 @@ from pipeline.errors import ModelError
 log = logging.getLogger(__name__)
 
 _TABLE_UNITS, _WEIGHT_UNITS = 10, 12
+_FORWARDED = 0.25  # share of dev texts that a cascade would pass on to the transformer
 _LOGGED = 5_000  # texts between two lines about the teacher's progress
 
 
@@ -202,4 +205,6 @@ def _write(
     tokenizer.no_truncation()
     tokenizer.save(str(into / "tokenizer.json"), pretty=False)
     (into / "card.md").write_text(static_card(network.recipe.width, len(features.keys), teacher is not None), encoding="utf-8")
-    return checkpoint.save(into, "static", calibration, {"units": units}, ("arrays.safetensors", "tokenizer.json", "card.md"))
+    doubts = [doubt(score) for score in decode(raw, calibration, "static")]
+    options = {"units": units, "doubt": float(np.quantile(doubts, 1 - _FORWARDED))}
+    return checkpoint.save(into, "static", calibration, options, ("arrays.safetensors", "tokenizer.json", "card.md"))

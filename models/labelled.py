@@ -29,6 +29,7 @@ class Columns:
     emotion: str | None = None  # the emotion that the intensity is of; without it, overall intensity
     valence: str | None = None  # a number
     arousal: str | None = None  # a number
+    where: tuple[str, str] | None = None  # only rows with this (column, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +93,16 @@ def _table(path: Path, columns: Columns) -> Labelled:
 
 
 def _rows(path: Path, columns: Columns) -> Iterator[tuple[int, Mapping[str, str]]]:
-    wanted = [name for name in (getattr(columns, field) for field in Columns.__slots__) if name]
+    fields = (columns.text, columns.labels, columns.sentiment, columns.intensity, columns.emotion, columns.valence, columns.arousal)
+    wanted = [name for name in (*fields, columns.where and columns.where[0]) if name]
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ",", restval="")
         for name in wanted:
             if name not in (reader.fieldnames or ()):
                 raise NotFoundError.of(f"column in {path}", name, reader.fieldnames or ())
         for row in reader:
-            yield reader.line_num, row
+            if columns.where is None or row[columns.where[0]] == columns.where[1]:
+                yield reader.line_num, row
 
 
 def _emotions(path: Path, line: int, cell: str) -> list[bool]:

@@ -32,9 +32,9 @@ POOLED_UNITS, HEAD_UNITS = 14, 12
 class Onnx:
     """A Classifier over a checkpoint of kind "onnx"."""
 
-    def __init__(self, checkpoint: Checkpoint, batch_size: int | None = None, threads: int | None = None) -> None:
+    def __init__(self, checkpoint: Checkpoint, batch_size: int | None = None, threads: int | None = None, name: str | None = None) -> None:
         """`batch_size`: texts per run of the graph at most; `threads`: of one run, None for as many as cores."""
-        self.name = checkpoint.name
+        self.name = name or checkpoint.name
         self.languages = checkpoint.languages
         self.calibration = checkpoint.calibration
         self._most = batch_size or _ROUND

@@ -34,10 +34,14 @@ class Pieces:
         known = self._known
         chunks = text[:READ].split()
         try:
-            body = list(chain.from_iterable([known[chunk] for chunk in chunks]))
+            found = [known[chunk] for chunk in chunks]
         except KeyError:
-            body = list(chain.from_iterable([known.get(chunk) or self._learn(chunk) for chunk in chunks]))
-        return [self.opening, *body[: self.most - 2], self.closing]
+            found = [known.get(chunk) or self._learn(chunk) for chunk in chunks]
+        ids = [self.opening]
+        ids.extend(chain.from_iterable(found))
+        del ids[self.most - 1 :]
+        ids.append(self.closing)
+        return ids
 
     def all_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text."""

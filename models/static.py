@@ -34,8 +34,8 @@ _ROUND = 512
 class Static:
     """A Classifier over a checkpoint of kind "static"."""
 
-    def __init__(self, checkpoint: Checkpoint, batch_size: int | None = None) -> None:
-        self.name = checkpoint.name
+    def __init__(self, checkpoint: Checkpoint, batch_size: int | None = None, name: str | None = None) -> None:
+        self.name = name or checkpoint.name
         self.languages = checkpoint.languages
         self.calibration = checkpoint.calibration
         self._round = batch_size or _ROUND

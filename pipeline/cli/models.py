@@ -45,19 +45,30 @@ def evaluate(
     emotion: Annotated[str | None, typer.Option("--emotion", help="Column: which emotion the intensity is of.", show_default=False)] = None,
     valence: Annotated[str | None, typer.Option("--valence", help="Column of a number.", show_default=False)] = None,
     arousal: Annotated[str | None, typer.Option("--arousal", help="Column of a number.", show_default=False)] = None,
+    where: Annotated[str | None, typer.Option("--where", help="Only rows with COLUMN=VALUE, e.g. split=dev.", show_default=False)] = None,
     refit: Annotated[bool, typer.Option("--refit", help="Calibrate on one half of the file, measure on the other.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on labelled texts: F1, calibration, correlations, with 95 % intervals."""
     from models.labelled import Columns
 
-    out = _measured(model, data, Columns(text, labels, sentiment, intensity, emotion, valence, arousal), refit)
+    chosen = Columns(text, labels, sentiment, intensity, emotion, valence, arousal, _condition(where))
+    out = _measured(model, data, chosen, refit)
     if as_json:
         write_json(out)
         return
     from models.evaluate import rows
 
     write_rows(rows(out), ("measure", "value", "low", "high", "n"), as_csv=False, title=f"{out['model']} on {data.name}, {out['n']} texts")
+
+
+def _condition(where: str | None) -> tuple[str, str] | None:
+    if where is None:
+        return None
+    column, equals, value = where.partition("=")
+    if not equals:
+        raise InputError(f"--where {where!r} is not COLUMN=VALUE")
+    return column, value
 
 
 def _measured(model: str, path: Path, columns: Columns, refit: bool) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def test_reads_a_table_with_named_columns(tmp_path: Path) -> None:
     assert [2, 2] == found.emotions.sum(axis=1).tolist()
     assert [2, 0] == found.sentiments.argmax(axis=1).tolist()
     assert ([0.5, 0.9], ["joy", "fear"]) == (found.intensity.tolist(), found.emotion)
+    assert ["c"] == read(file, Columns(text="tweet", sentiment="tone", where=("of", "fear"))).texts
 
 
 @pytest.mark.parametrize(

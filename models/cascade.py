@@ -1,0 +1,42 @@
+"""The cascade: the static engine answers first, and a text that it doubts goes on to the transformer.
+
+The doubt is the static engine's own about that text, compared with a constant of its checkpoint, so the answer to a text depends on
+the text and the two checkpoints alone, never on load or on neighbours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from models.checkpoint import Checkpoint
+from models.onnx import Onnx
+from models.static import Static
+from pipeline.records import Score
+
+
+class Cascade:
+    """A Classifier over a static and an ONNX checkpoint. `seen` and `forwarded` count texts, for the forward rate."""
+
+    def __init__(self, static: Checkpoint, onnx: Checkpoint, batch_size: int | None = None) -> None:
+        self.name = "cascade@" + hashlib.sha256((static.digest + onnx.digest).encode()).hexdigest()[:12]
+        self.languages = static.languages & onnx.languages
+        self.seen = self.forwarded = 0
+        self._doubt = float(static.options["doubt"])
+        self._first = Static(static, name=self.name)
+        self._second = Onnx(onnx, batch_size, name=self.name)
+
+    def score(self, texts: Sequence[str]) -> list[Score]:
+        """One score per text, in order."""
+        scores = self._first.score(texts)
+        on = [i for i, score in enumerate(scores) if doubt(score) >= self._doubt]
+        for i, score in zip(on, self._second.score([texts[i] for i in on]), strict=True):
+            scores[i] = score
+        self.seen += len(scores)
+        self.forwarded += len(on)
+        return scores
+
+
+def doubt(score: Score) -> float:
+    """How near a text is to an even chance of being negative: 0 (sure either way) to 0.5."""
+    return min(score.p_negative, 1 - score.p_negative)
