@@ -133,7 +133,9 @@ def watch_config(settings: Settings) -> WatchConfig:
     from pipeline.watch import WatchConfig
 
     chosen = settings.detector
-    return WatchConfig(lateness=int(chosen.lateness_minutes * MINUTE), detector=replace(DetectorConfig(), threshold=chosen.threshold))
+    added = tuple((topic.name, topic.sensitivity) for topic in settings.topics if topic.sensitivity)
+    detector = replace(DetectorConfig(), threshold=chosen.threshold, sensitivity=added)
+    return WatchConfig(lateness=int(chosen.lateness_minutes * MINUTE), detector=detector)
 
 
 def watch(settings: Settings, store: Store, *, tell: bool = True) -> Watch:

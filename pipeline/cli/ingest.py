@@ -187,7 +187,7 @@ class Ingest:
             with _bar(file) as progress:
                 self._read(FileSource(file, self._layout, now=wiring.wall_clock, limits=self._settings.limits, progress=progress))
         if self.tally.stored or self.tally.erased:
-            self._patiently(lambda: wiring.watch(self._settings, self._store, tell=False).tick(wiring.wall_clock()))
+            self._patiently(lambda: wiring.watch(self._settings, self._store, tell=False).tick(wiring.wall_clock(), flush=True))
 
     def _read(self, source: FileSource) -> None:
         key = self._key(source)
