@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pipeline.errors import ModelError
 from pipeline.ports import Classifier
+
+if TYPE_CHECKING:
+    from models.checkpoint import Checkpoint
 
 WEIGHTS: Final = Path(__file__).parent / "weights"
 
@@ -16,17 +19,17 @@ def load(name: str = "auto", batch_size: int | None = None) -> Classifier:
 
     ModelError if there is no such model, or its checkpoint is altered or of another shape.
     """
+    from models.checkpoint import open_checkpoint
+
     if name == "vader":
         from models.lexicon import RATES, Lexicon, Rates
 
         return Lexicon(Rates.read(RATES))
     if name == "cascade" and name in shipped():
         from models.cascade import Cascade
-        from models.checkpoint import open_checkpoint
 
         return Cascade(open_checkpoint(WEIGHTS / "static"), open_checkpoint(WEIGHTS / "onnx"), batch_size)
-    folder = Path(name) if name not in shipped() else WEIGHTS / ("static" if name == "auto" else name)
-    return _engine(folder, name, batch_size)
+    return _engine(open_checkpoint(_folder(name)), batch_size)
 
 
 def shipped() -> tuple[str, ...]:
@@ -35,12 +38,23 @@ def shipped() -> tuple[str, ...]:
     return ("auto", *names, *(["cascade"] if {"onnx", "static"} <= set(names) else []))
 
 
-def _engine(folder: Path, name: str, batch_size: int | None) -> Classifier:
+def card(name: str) -> str:
+    """The model card of "static", "onnx" or a folder with a checkpoint, Markdown. ModelError if it has none."""
     from models.checkpoint import open_checkpoint
 
+    if name in ("cascade", "vader"):
+        raise ModelError(f"{name} has no card of its own: see docs/models.md, and the cards of static and onnx")
+    return open_checkpoint(_folder(name)).card
+
+
+def _folder(name: str) -> Path:
+    folder = WEIGHTS / ("static" if name == "auto" else name) if name in shipped() else Path(name)
     if not folder.exists():
         raise ModelError(f"no model {name!r}: choose {', '.join(shipped())}, vader, or the folder of a checkpoint")
-    checkpoint = open_checkpoint(folder)
+    return folder
+
+
+def _engine(checkpoint: Checkpoint, batch_size: int | None) -> Classifier:
     if checkpoint.kind == "static":
         from models.static import Static
 
@@ -49,6 +63,5 @@ def _engine(folder: Path, name: str, batch_size: int | None) -> Classifier:
         from models.onnx import Onnx
 
         return Onnx(checkpoint, batch_size)
-    raise ModelError(
-        f"checkpoint {folder}: kind is {checkpoint.kind!r}, expected static or onnx; `moodstream train onnx` exports a transformer"
-    )
+    kind = f"checkpoint {checkpoint.folder}: kind is {checkpoint.kind!r}, expected static or onnx"
+    raise ModelError(f"{kind}; `moodstream train onnx` exports a transformer")

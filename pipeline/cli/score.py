@@ -27,7 +27,9 @@ _DEFAULT_LANGUAGE: Final = "en"  # of a text that doesn't tell: a filter knows n
 def score(
     model: Annotated[
         str | None,
-        typer.Option("--model", help="auto, static, onnx, vader, or the folder of a checkpoint. [settings: auto]", show_default=False),
+        typer.Option(
+            "--model", help="auto, static, onnx, cascade, vader, or the folder of a checkpoint. [settings: auto]", show_default=False
+        ),
     ] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", min=1, help="Texts per call of the model.", show_default=False)] = None,
     config: ConfigOption = None,
