@@ -177,17 +177,20 @@ class Ingest:
 
     def run(self, files: Sequence[Path]) -> None:
         """Store the files' rows, then recompute bins and look for incidents. Their messages are left to `run`: this never sends."""
+        for file in files:
+            with _bar(file) as progress:
+                self._read(FileSource(file, self._layout, now=wiring.wall_clock, limits=self._settings.limits, progress=progress))
+        if self.tally.stored or self.tally.erased:
+            self._patiently(lambda: wiring.watch(self._settings, self._store, tell=False).tick(wiring.wall_clock(), flush=True))
+
+    def _make_topics(self) -> None:
+        """The topic of --topic, once a file has turned out to be readable."""
         for topic in self._layout.topics:
             known = {summary.topic for summary in self._store.topics()} | {item.name for item in self._settings.topics}
             if topic not in known:
                 self._store.add_topic(topic)
                 news = f"topic {visible(topic)!r} is new; it has no phrases, so it gets what is ingested for it and nothing else"
                 err.print(escape(news), soft_wrap=True)
-        for file in files:
-            with _bar(file) as progress:
-                self._read(FileSource(file, self._layout, now=wiring.wall_clock, limits=self._settings.limits, progress=progress))
-        if self.tally.stored or self.tally.erased:
-            self._patiently(lambda: wiring.watch(self._settings, self._store, tell=False).tick(wiring.wall_clock(), flush=True))
 
     def _read(self, source: FileSource) -> None:
         key = self._key(source)
@@ -201,6 +204,8 @@ class Ingest:
 
     def _store_batch(self, items: list[Post | Rejected], position: Position, mark: str, key: str) -> Position:
         """Make the rows durable first, the position behind them second: a kill in between repeats rows, it never skips one."""
+        if self.tally.rows == 0:
+            self._make_topics()
         processed = process_posts(items, self._context, now=wiring.wall_clock())
         written = self._patiently(lambda: self._store.write(processed.scored))
         self._patiently(lambda: self._store.reject(processed.rejected))
