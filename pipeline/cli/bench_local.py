@@ -8,7 +8,6 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -21,7 +20,7 @@ from rich.progress import Progress
 from pipeline import wiring
 from pipeline.cli.options import JsonOption, err, write_json, write_rows
 from pipeline.errors import InputError
-from pipeline.ports import Store, Written
+from pipeline.ports import Store
 from pipeline.records import DAY, EMOTIONS, HOUR, SCALE, Post, Score, ScoredPost, to_ms
 from pipeline.settings import Settings
 from pipeline.stages import Context, Line, Matched, admit, decode, match_topics, process, score
@@ -29,7 +28,7 @@ from pipeline.text import clean
 
 START = to_ms("2026-11-02T00:00:00Z")
 ARRIVED = START + 365 * DAY  # after every post
-BATCH = 1_000
+BATCH = 2_000  # posts in a transaction, as `ingest` has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,18 +171,12 @@ def _ready(batch: list[Line], context: Context) -> list[Matched]:
 
 
 def _whole(context: Context, file: Path, posts: int, url: str) -> Measured:
-    """File to store: one thread scores while another stores, as SQLite and the model leave the interpreter's lock."""
+    """File to store, batch by batch, as `ingest` and `run` do it."""
     opened = wiring.open_store(url)
-    now = ARRIVED
 
     def work() -> None:
-        with ThreadPoolExecutor(1) as keeper:
-            stored: Future[Written] | None = None
-            for batch in _batches(file):
-                scored = process(batch, context, now=now, live=False).scored
-                if stored is not None:
-                    stored.result()
-                stored = keeper.submit(opened.write, scored)
+        for batch in _batches(file):
+            opened.write(process(batch, context, now=ARRIVED, live=False).scored)
         opened.refresh()
 
     measured = _timed("end to end", posts, work)
