@@ -157,12 +157,13 @@ def _topic(text: str) -> TopicSettings:
 
 
 def _demo_settings(settings: Settings, *, quiet: bool) -> Settings:
-    """The generator's topics; without receivers of the user's own the terminal is told."""
+    """The generator's topics, the terminal as receiver, and the fast model unless another one is named: three weeks of past are scored."""
     from pipeline.settings import ReceiverSettings
     from producers.subjects import demo_topics
 
     terminal = ReceiverSettings.model_validate({"name": "terminal", "url": "terminal:"})
-    return settings.model_copy(update={"topics": demo_topics(), "receivers": () if quiet else (terminal,)})
+    model = "static" if settings.model == "auto" else settings.model
+    return settings.model_copy(update={"topics": demo_topics(), "receivers": () if quiet else (terminal,), "model": model})
 
 
 def _demo(settings: Settings, store: Store, seed: int | None, wait: Any = None) -> Demo:
