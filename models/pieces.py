@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -31,21 +32,23 @@ class Pieces:
 
     def ids(self, text: str) -> list[int]:
         """The ids of one text, opening and closing mark included."""
-        known = self._known
-        chunks = text[:READ].split()
-        try:
-            found = [known[chunk] for chunk in chunks]
-        except KeyError:
-            found = [known.get(chunk) or self._learn(chunk) for chunk in chunks]
+        return self.all_ids([text])[0]
+
+    def all_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text."""
+        chunked = [text[:READ].split() for text in texts]
+        known: Mapping[str, list[int]] = self._known
+        unknown = set().union(*chunked).difference(known)
+        if unknown and (rest := self._learn(sorted(unknown))):
+            known = ChainMap(rest, self._known)
+        return [self._joined([known[chunk] for chunk in chunks]) for chunks in chunked]
+
+    def _joined(self, found: list[list[int]]) -> list[int]:
         ids = [self.opening]
         ids.extend(chain.from_iterable(found))
         del ids[self.most - 1 :]
         ids.append(self.closing)
         return ids
-
-    def all_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text."""
-        return [self.ids(text) for text in texts]
 
     def id_of(self, piece: str) -> int | None:
         """The id of a word piece, None if the vocabulary lacks it."""
@@ -56,8 +59,11 @@ class Pieces:
         """The word piece of an id."""
         return str(self._tokenizer.id_to_token(number))
 
-    def _learn(self, chunk: str) -> list[int]:
-        found: list[int] = self._tokenizer.encode(prepare(chunk), add_special_tokens=False).ids
-        if len(chunk) <= _LONGEST_CHUNK and len(self._known) < _REMEMBERED:
-            self._known[chunk] = found
-        return found
+    def _learn(self, chunks: list[str]) -> dict[str, list[int]]:
+        """Remember the ids of chunks; those that are too long or too many for the dictionary are given back instead."""
+        rest: dict[str, list[int]] = {}
+        prepared = [prepare(chunk) for chunk in chunks]
+        for chunk, found in zip(chunks, self._tokenizer.encode_batch_fast(prepared, add_special_tokens=False), strict=True):
+            small = len(chunk) <= _LONGEST_CHUNK and len(self._known) < _REMEMBERED
+            (self._known if small else rest)[chunk] = found.ids
+        return rest

@@ -29,7 +29,7 @@ def plain(text: str) -> list[int]:
     return ids
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_has_the_ids_of_the_tokenizer(text: str) -> None:
     """Chunk by chunk or as a whole: the same ids, at first sight and from the dictionary."""
