@@ -138,8 +138,8 @@ class ElasticStore:
         if self._recomputed_at is not None and 0 <= now - self._recomputed_at < self._fresh_ms:
             return
         try:
-            if self._figures.is_dirty():
-                self._figures.recompute()
+            self._es.show("marks", always=True)  # what other processes changed
+            self._figures.recompute()
         except (StoreBusy, StoreBlocked):
             return
         self._recomputed_at = now

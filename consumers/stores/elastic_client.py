@@ -173,7 +173,7 @@ class Elastic:
     def search(self, name: str, body: Json) -> Json:
         """One search over what is visible."""
         self.show(name)
-        answer: Json = self.call("POST", f"/{self.index(name)}/_search", body, **LENIENT)
+        answer: Json = self.call("POST", f"/{self.index(name)}/_search", body, **WHOLE)
         return answer
 
     def count(self, name: str, query: Json) -> int:
@@ -187,7 +187,7 @@ class Elastic:
         left = 10**12 if limit is None else limit
         if left <= PAGE and left:
             yield from self._page(
-                f"/{self.index(name)}/_search", {"query": query, "sort": [*sort], "size": left, "_source": source}, **LENIENT
+                f"/{self.index(name)}/_search", {"query": query, "sort": [*sort], "size": left, "_source": source}, **WHOLE
             )
             return
         if not left:
@@ -197,7 +197,9 @@ class Elastic:
             after: Json = {}
             while left > 0:
                 body = {"query": query, "sort": [*sort, {"_shard_doc": "asc"}], "size": min(PAGE, left), "_source": source}
-                hits = self._page("/_search", body | {"pit": {"id": pit, "keep_alive": KEEP_ALIVE}} | after)
+                hits = self._page(
+                    "/_search", body | {"pit": {"id": pit, "keep_alive": KEEP_ALIVE}} | after, allow_partial_search_results="false"
+                )
                 yield from hits
                 left -= len(hits)
                 if len(hits) < PAGE:
@@ -216,7 +218,7 @@ class Elastic:
         composite: Json = {"size": PAGE, "sources": list(sources)}
         while True:
             body = {"size": 0, "query": query, "aggs": {"all": {"composite": composite, "aggs": aggs}}, "track_total_hits": False}
-            found = self.call("POST", f"/{self.index(name)}/_search", body, **LENIENT).get("aggregations", {}).get("all", {})
+            found = self.call("POST", f"/{self.index(name)}/_search", body, **WHOLE).get("aggregations", {}).get("all", {})
             yield from found.get("buckets", ())
             if len(found.get("buckets", ())) < PAGE:
                 return
@@ -227,7 +229,8 @@ class Elastic:
             self._unseen |= set(indices)
 
 
-LENIENT: Mapping[str, Any] = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+LENIENT: dict[str, Any] = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+WHOLE: dict[str, Any] = LENIENT | {"allow_partial_search_results": "false"}  # an answer without some shard would be a wrong figure
 
 
 def check(results: Iterable[tuple[Op, Verdict, str]]) -> None:

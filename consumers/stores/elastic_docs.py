@@ -17,7 +17,6 @@ from pipeline.records import DAY, EMOTIONS, INTENSITIES, SCALE, Post, Score, Sco
 from pipeline.trends import fixed, text_key
 
 Json = dict[str, Any]
-LAST_TIME = 2**42 - 1  # ms; the year 2109
 ID_BYTES = 512  # Elasticsearch's limit
 SINGLE = ("p_negative", "p_neutral", "p_positive", "valence", "arousal", "intensity")
 WORD = re.compile(r"[^\W_]+")
@@ -60,7 +59,7 @@ def words_of(text: str) -> list[str]:
 
 
 def sources_of(documents: Sequence[Document]) -> list[Json]:
-    """What is stored of each document."""
+    """What is stored of each document. ValueError if a number of a score is not in [−1, 1]."""
     scores = _numbers([document.item.score for document in documents])
     return [_plain(document) | numbers for document, numbers in zip(documents, scores, strict=True)]
 
@@ -70,7 +69,7 @@ def _plain(document: Document) -> Json:
     post, score = item.post, item.score
     out: Json = {name: getattr(post, name) for name in _COPIED}
     out |= {
-        "id": post.id, "words": " ".join(words_of(post.text)), "assigned": post.topics, "topics": item.topics,
+        "id": post.id, "words": " ".join(words_of(post.text)), "assigned": post.topics, "topics": tuple(item.topics),
         "labels": score.labels if score else None, "sentiment": score.sentiment if score else None, "model": score.model if score else None,
         "scored_at": item.scored_at, "ingested_at": item.ingested_at, "revised_at": document.revised_at,
         "weight": fixed(item.weight), "text_key": text_key(post.text),
@@ -81,7 +80,10 @@ def _plain(document: Document) -> Json:
 def _numbers(scores: Sequence[Score | None]) -> list[Json]:
     """The numbers of each score in 1/SCALE, rounded for the whole batch at once."""
     rows = [[getattr(s, name) for name in SINGLE] + [*s.emotions, *s.intensities] for s in scores if s is not None]
-    rounded = iter(np.rint(np.array(rows) * SCALE).astype(int).tolist()) if rows else iter(())
+    table = np.array(rows, dtype=np.float64)
+    if not (np.abs(table) <= 1).all():  # also catches NaN
+        raise ValueError("a number of a score is not in [-1, 1]")
+    rounded = iter(np.rint(table * SCALE).astype(int).tolist())
     return [{} if score is None else _named(next(rounded)) for score in scores]
 
 

@@ -96,10 +96,6 @@ class Figures:
         self._es = es
         self._clock = clock
 
-    def is_dirty(self) -> bool:
-        """Does a bin differ from its documents, as far as this process can see?"""
-        return self._es.count("marks", {"term": {"kind": "dirty"}}) > 0
-
     def recompute(self) -> None:
         """Make the bins and hours that have marks anew. Bins that came out otherwise are marked as changed."""
         marks = list(self._es.scan("marks", {"term": {"kind": "dirty"}}, [{"start": "asc"}, {"topic": "asc"}, {"dated": "asc"}]))

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 from consumers.stores.elastic_client import Elastic, Hit, Op, Verdict, check
 from consumers.stores.elastic_clock import Clock, Turn
-from consumers.stores.elastic_docs import LAST_TIME, doc_id, document_of, identity_hash, month_of, sources_of
+from consumers.stores.elastic_docs import doc_id, document_of, identity_hash, month_of, sources_of
 from consumers.stores.revision import Document, first_version, next_version
+from consumers.stores.revision import check as check_post
 from pipeline.errors import StoreBusy
 from pipeline.ports import Written
 from pipeline.records import BIN, ScoredPost
@@ -89,7 +90,8 @@ class Writer:
 
     def write(self, posts: Sequence[ScoredPost]) -> Written:
         """Store a batch of events. ValueError names a post that no store can hold, or that Elasticsearch refuses."""
-        _check(posts)
+        for item in posts:
+            check_post(item)
         counts: Counter[str] = Counter()
         if posts:
             with self._clock.turn() as turn:
@@ -160,10 +162,11 @@ class Writer:
     def _settle(self, batch: Batch) -> set[str]:
         """Write the differences; the identities for which another writer was quicker."""
         ids = [*batch.outcomes] or [*batch.current]
+        documents = self._documents(batch)  # first, for a score that is no number refuses the batch
         before = self._explanations(batch)
         if before:
             self._es.settle(before)
-        results = self._es.bulk(self._documents(batch))
+        results = self._es.bulk(documents)
         marks = self._marks(document for post_id in ids for document in self._versions(batch, post_id))
         if marks:
             self._es.settle(marks)
@@ -228,14 +231,6 @@ class Writer:
             Op("index", index, doc_id("dirty", topic, int(dated), start), {"kind": "dirty", "topic": topic, "dated": dated, "start": start})
             for topic, dated, start in sorted(places)
         ]
-
-
-def _check(posts: Sequence[ScoredPost]) -> None:
-    for item in posts:
-        if not 0 <= item.post.created_at <= LAST_TIME:
-            raise ValueError(f"{item.id}: created_at {item.post.created_at} is outside 1970–2109")
-        if "\0" in item.post.text:
-            raise ValueError(f"{item.id}: the text holds a NUL; the clean stage takes it out")
 
 
 def _check_documents(results: list[tuple[Op, Verdict, str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -25,18 +26,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def elastic_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[nodes.ElasticNode]:
+def node_folder() -> Iterator[Path]:
+    """Where shared servers keep their data: in memory where there is such a place, for they wait for the disk at every write."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="moodstream-", dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def elastic_node(node_folder: Path) -> Iterator[nodes.ElasticNode]:
     """An Elasticsearch that all tests share: each uses a prefix of its own."""
-    node = nodes.ElasticNode(tmp_path_factory.mktemp("elastic"), settings={"action.destructive_requires_name": "false"})
+    node = nodes.ElasticNode(node_folder / "elastic", settings={"action.destructive_requires_name": "false"})
     node.start()
     yield node
     node.stop()
 
 
 @pytest.fixture(scope="session")
-def kafka_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[nodes.KafkaNode]:
+def kafka_node(node_folder: Path) -> Iterator[nodes.KafkaNode]:
     """A Kafka that all tests share: each uses topics of its own."""
-    node = nodes.KafkaNode(tmp_path_factory.mktemp("kafka"))
+    node = nodes.KafkaNode(node_folder / "kafka")
     node.start()
     yield node
     node.stop()

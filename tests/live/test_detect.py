@@ -50,7 +50,7 @@ def clock() -> Clock:
 def stores(elastic_node: ElasticNode, prefix: str, clock: Clock) -> Iterator[list[ElasticStore]]:
     """Three processes' views of one store: a writer's and two detectors'."""
     url = f"elasticsearch://127.0.0.1:{elastic_node.port}/{prefix}"
-    opened = [ElasticStore(connect(url, ElasticsearchSettings()), now=clock) for _ in range(3)]
+    opened = [ElasticStore(connect(url, ElasticsearchSettings(request_seconds=120)), now=clock) for _ in range(3)]
     yield opened
     for store in opened:
         store.close()

@@ -57,7 +57,7 @@ def changed(rng: random.Random, item: ScoredPost) -> ScoredPost:
 @pytest.fixture(scope="module")
 def pair(elastic_node: ElasticNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Store]]:
     """Both stores with the same history."""
-    settings = ElasticsearchSettings(fresh_seconds=0)
+    settings = ElasticsearchSettings(fresh_seconds=0, request_seconds=120)
     sqlite = SqliteStore(tmp_path_factory.mktemp("same") / "store.db", now=lambda: T0)
     es = connect(f"elasticsearch://127.0.0.1:{elastic_node.port}/same", settings)
     if es.call("GET", "/_resolve/index/same-*")["indices"]:

@@ -19,7 +19,7 @@ from pipeline.ports import Store
 from pipeline.settings import ElasticsearchSettings
 from tools.stack.nodes import ElasticNode
 
-SETTINGS = ElasticsearchSettings(fresh_seconds=0)
+SETTINGS = ElasticsearchSettings(fresh_seconds=0, request_seconds=120)
 
 
 def open_elastic(node: ElasticNode, prefix: str, clock: Clock) -> ElasticStore:

@@ -124,12 +124,12 @@ class Rig:
 
     def store(self) -> ElasticStore:
         """The run's store, not through a proxy."""
-        settings = ElasticsearchSettings(fresh_seconds=0)
+        settings = ElasticsearchSettings(fresh_seconds=0, request_seconds=120)
         return ElasticStore(connect(self.store_url, settings), now=lambda: int(time.time() * 1000))
 
     def verdict(self, again: int = 0) -> Verdict:
         """Compare what is stored with what was published."""
-        es = connect(self.store_url, ElasticsearchSettings())
+        es = connect(self.store_url, ElasticsearchSettings(request_seconds=120))
         try:
             es.show("posts-*", always=True)
             found: dict[str, list[str]] = {}
