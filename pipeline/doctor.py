@@ -6,6 +6,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pipeline import wiring
@@ -22,6 +23,8 @@ def examine(settings: Settings) -> dict[str, Any]:
         ("python", _python), ("model", _model), ("store", _store), ("disk", _disk),
         ("topics", _topics), ("receivers", _receivers), ("page", _page),
     )  # fmt: skip
+    if settings.store.startswith(wiring.ELASTIC):
+        checks += (("kafka", wiring.stream_progress),)
     values = [{"key": key, "value": _plain(value), "origin": settings.origins.get(key, "default")} for key, value in leaves(settings)]
     return {"settings": values, "checks": [_check(name, call, settings) for name, call in checks]}
 
@@ -71,7 +74,8 @@ def _store(settings: Settings) -> str:
 
 
 def _disk(settings: Settings) -> str:
-    folder = wiring.store_path(settings.store).resolve().parent
+    on_server = settings.store.startswith(wiring.ELASTIC)
+    folder = Path.cwd() if on_server else wiring.store_path(settings.store).resolve().parent
     free = shutil.disk_usage(folder).free
     if free < ENOUGH_DISK:
         raise _Problem(f"{free / 1e9:.1f} GB free at {folder}", "free some space, or name another store with --store")

@@ -176,6 +176,21 @@ def detection(settings: Settings, store: Store, holder: str) -> Detection:
     return Detection(store, store, lambda: watch(settings, store), outbox, holder, settings.retention.posts_days)
 
 
+def stream_progress(settings: Settings) -> str:
+    """How far the workers are with the topic of posts. Raises Unavailable, SettingsError."""
+    from producers.kafka_admin import GroupView
+
+    view = GroupView(settings.kafka)
+    try:
+        places = view.progress()
+    finally:
+        view.close()
+    if not places:
+        return f"{settings.kafka.bootstrap} answers; the topic {settings.kafka.topic} is made by the first producer or worker"
+    lag = sum(place.lag for place in places)
+    return f"{settings.kafka.topic}: {len(places)} partitions, {sum(place.end for place in places):,} records, {lag:,} not yet processed"
+
+
 def receivers(settings: Settings) -> list[Receiver]:
     """Who is told. SettingsError for a URL that no adapter knows."""
     from consumers.receivers import receiver
