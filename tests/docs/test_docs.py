@@ -63,10 +63,7 @@ def test_every_command_in_the_pages_exists(root: Path) -> None:
     from pipeline.cli import build
 
     commands = set(build().commands)
-    shown = {word for page in pages(root) for word in re.findall(r"moodstream ([a-z]+)\b(?! (?:is|are))", _code(page))}
+    pattern = re.compile(r"(?:`|^\$ |^\| `)moodstream ([a-z]+)", flags=re.M)
+    shown = {word for page in pages(root) for word in pattern.findall(page.read_text(encoding="utf-8"))}
+    assert len(shown) > 10
     assert set() == shown - commands
-
-
-def _code(page: Path) -> str:
-    text = page.read_text(encoding="utf-8")
-    return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, flags=re.S))
