@@ -11,7 +11,9 @@ from pipeline.records import EMOTIONS, INTENSITIES, SCALE, Score
 class FreeClassifier:
     """Deterministic scores from the hash of a text; a text with a word of `negative_words` is clearly negative."""
 
-    def __init__(self, languages: frozenset[str] = frozenset({"en"}), negative_words: frozenset[str] = frozenset({"awful", "angry"})) -> None:
+    def __init__(
+        self, languages: frozenset[str] = frozenset({"en"}), negative_words: frozenset[str] = frozenset({"awful", "angry"})
+    ) -> None:
         self.name = "free@1"
         self.languages = languages
         self._negative_words = negative_words
