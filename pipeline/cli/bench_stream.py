@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -24,10 +25,12 @@ def faults(
     as_json: JsonOption = False,
 ) -> None:
     """Break workers, broker and store for a while under load: lost, duplicates, wrong, processed again, recovery per fault."""
-    try:
-        from tools.stack import nemesis, nodes
-    except ImportError:
-        raise InputError("bench faults needs a checkout: run it in the folder of the repository") from None
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "tools" / "stack").is_dir():
+        raise InputError("bench faults needs a checkout of the repository, for it starts servers of its own")
+    sys.path.insert(0, str(root))
+    from tools.stack import nemesis, nodes
+
     reason = nodes.missing()
     if reason:
         raise InputError(f"bench faults {reason}")
