@@ -299,7 +299,7 @@ def test_an_empty_store_has_no_news(bench: Bench) -> None:
 
 def test_many_topics_at_once_are_one_pipeline_incident(bench: Bench) -> None:
     """When all topics turn in the same bin, one incident of the pipeline is sent and the topics' own are not opened."""
-    topics = ["tea", "coffee", "cocoa", "milk"]
+    topics = ["tea", "coffee", "cocoa", "milk", "water", "juice", "soup", "lemonade"]
     bench.play(stream(topics, BINS, dict.fromkeys(topics, (40, 52))), END, skip=SOON)
     opened = bench.store.incidents(limit=100)
     pipeline = [item for item in opened if item.severity == "pipeline"]
