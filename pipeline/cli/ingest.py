@@ -271,4 +271,4 @@ def _tell(tally: Tally, seconds: float) -> None:
     for reason, count in tally.reasons.most_common(REASONS_SHOWN):
         out.print(f"  {count:,} × {escape(visible(reason))} (first: {escape(visible(tally.examples[reason]))})", soft_wrap=True)
     if tally.rejected:
-        out.print("  Rejected rows are in the store's dead letters, each with its line and reason.")
+        out.print("  `moodstream rejected` lists them, each with its line and reason.")

@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
     app.command("trends")(trends)
     app.command("search")(search)
     app.command("compare")(compare)
+    app.command("rejected")(rejected)
 
 
 def topics(store: StoreOption = None, config: ConfigOption = None, as_json: JsonOption = False, as_csv: CsvOption = False) -> None:
@@ -109,6 +110,19 @@ def compare(
     show(found["topics"], COMPARE_COLUMNS, COMPARE_COLUMNS, as_json, as_csv)
     if not as_csv:
         write_rows(found["differences"], ("a", "b", "difference", "low", "high"), as_csv=False, title="negative share of a minus b")
+
+
+def rejected(
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most this many.")] = 100,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """List the dead letters of the store, newest first: where each record came from, why it can't be used, its bytes."""
+    with reading(store, config) as opened:
+        rows = [to_json(letter) for letter in opened.dead_letters(limit)]
+    show(rows, ("at", "where", "reason", "raw"), ("at", "where", "reason"), as_json, as_csv)
 
 
 @contextmanager

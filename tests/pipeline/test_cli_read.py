@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from consumers.stores.sqlite import SqliteStore
 from pipeline.cli import read
 from pipeline.errors import InputError, NotFoundError
-from pipeline.records import EMOTIONS, HOUR, from_ms, to_json
+from pipeline.records import EMOTIONS, HOUR, Rejected, from_ms, to_json
 
 Ask = Callable[..., str]
 
@@ -170,3 +170,14 @@ def test_an_empty_stretch_says_where_the_posts_are(file: Path) -> None:
     words: list[Any] = ["trends", "--topic", TOPIC, "--until", "2020-01-01", "--json", "--store", f"sqlite:///{file}"]
     found = CliRunner().invoke(app, words)
     assert "[]\n" == found.stdout
+
+
+def test_dead_letters_can_be_listed(tmp_path: Path, ask: Ask) -> None:
+    """What was rejected is listed with its line, reason and bytes, as JSON and as a table."""
+    path = tmp_path / "rejected.db"
+    store = SqliteStore.open(path, now=lambda: NOW)
+    store.reject([Rejected("missing_text: there is no text", b"7,,5", "reviews.csv:7", NOW)])
+    store.close()
+    found = json.loads(ask("rejected", "--json", store=path))
+    assert [{"reason": "missing_text: there is no text", "raw": "7,,5", "where": "reviews.csv:7", "at": from_ms(NOW)}] == found
+    assert "reviews.csv:7" in ask("rejected", store=path)
