@@ -51,6 +51,10 @@ class Static:
             out += decode(self.raw(texts[start : start + self._round]), self.calibration, self.name)
         return out
 
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """Word pieces per text, at most 128; no speed is told without their mean."""
+        return [len(ids) for ids in self._features.pieces.all_ids(texts)]
+
     def raw(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Outputs before calibration, float64 [n, 34]."""
         return self._bag.outputs(self._features.pieces.all_ids(texts))
