@@ -1,0 +1,43 @@
+"""The command `erase`: a post leaves documents, search, bins, trends and quotes, and does not come back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline import wiring
+from pipeline.cli.options import ConfigOption, JsonOption, StoreOption, write_json
+from pipeline.errors import InputError
+from pipeline.settings import load
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("erase")(erase)
+
+
+def erase(
+    post: Annotated[str, typer.Argument(metavar="PLATFORM:POST_ID", help="The post's identity, as `search` and incidents show it.")],
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase one post everywhere. A tombstone without personal data keeps a redelivered one away. Exit code 1: there was none."""
+    platform, mark, post_id = post.partition(":")
+    if not mark or not platform or not post_id:
+        raise InputError(f"{post!r} is not PLATFORM:POST_ID, e.g. x:1234")
+    settings = load(Path(config) if config else None, {"store": store})
+    opened = wiring.open_store(settings.store, must_exist=True)
+    try:
+        erased = opened.erase(platform, post_id, wiring.wall_clock())
+        opened.refresh()
+    finally:
+        opened.close()
+    if as_json:
+        write_json({"id": post, "erased": erased})
+    else:
+        typer.echo(f"{post}: erased" if erased else f"{post}: there was no such post; should it come, it stays away")
+    if not erased:
+        raise typer.Exit(1)
