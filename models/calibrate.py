@@ -93,19 +93,29 @@ def fit(raw: Array, emotions: Array, sentiments: Array) -> Calibration:
 
 
 def best_threshold(p: Array, truth: Array) -> int:
-    """The p of [n] at and above which F1 is best, in the units of `p`, at least 1.
+    """The p of [n] at and above which F1 is best, in the units of `p` (1/SCALE), at least 1.
 
-    The best single point of a rare label rests on a handful of texts, so it is the median of the ten best of all cut points.
+    A rare label's best cut rests on a handful of texts, the cut that the probabilities alone promise to be best (Lipton et al. 2014)
+    on the calibration being right. Their geometric mean was better than either on texts that neither had seen: macro-F1 on GoEmotions
+    dev, fitted on one half and measured on the other, 0.522 against 0.518 and 0.518, of the bag 0.473 against 0.467 and 0.471.
     A label that never occurs is given only to a certainty.
     """
     if not truth.any():
         return SCALE
     order = np.argsort(-p, kind="stable")
-    hits = np.cumsum(truth[order])
-    f1 = 2 * hits / (np.arange(1, len(order) + 1) + truth.sum())
-    last = np.append(p[order][1:] != p[order][:-1], True)  # only where the next text has another p can a threshold cut
-    cuts, values = p[order][last], f1[last]
-    return max(1, int(np.median(cuts[np.argsort(-values, kind="stable")[:10]])))
+    seen, promised = p[order], p[order] / SCALE
+    last = np.append(seen[1:] != seen[:-1], True)  # only where the next text has another p can a threshold cut
+    by_labels = _f1_curve(truth[order])
+    # The median of the ten best of all cut points: a single one is chance.
+    found = float(np.median(seen[last][np.argsort(-by_labels[last], kind="stable")[:10]]))
+    expected = float(seen[last][np.argmax(_f1_curve(promised)[last])])
+    return max(1, int(np.sqrt(found * expected)))
+
+
+def _f1_curve(truth: Array) -> Array:
+    """F1 of taking the first k texts, for k = 1..n; `truth` may be chances."""
+    curve: Array = 2 * np.cumsum(truth) / (np.arange(1, len(truth) + 1) + truth.sum())
+    return curve
 
 
 def _platt(x: Array, truth: Array) -> tuple[float, float]:

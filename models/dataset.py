@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.labels import AROUSAL, EMOTION_COLUMNS, INTENSITY, PLUTCHIK_COLUMNS, SENTIMENT_COLUMNS, VALENCE, WIDTH, sentiment_of
+from models.sentences import sentences
 from pipeline.errors import InputError
 from pipeline.records import EMOTIONS
 
@@ -149,6 +150,15 @@ def reviews(folder: Path) -> Examples:
     return Examples([text for text, _ in rows], targets)
 
 
+def own(_: Path) -> Examples:
+    """Our own sentences: sentiment and valence of negations and of names."""
+    rows = list(sentences())
+    targets = _unknown(len(rows))
+    targets[:, SENTIMENT_COLUMNS] = [shares for _, shares, _ in rows]
+    targets[:, VALENCE] = [valence for _, _, valence in rows]
+    return Examples([text for text, _, _ in rows], targets)
+
+
 # The sets that train, and how many examples of each an epoch has at most: about 70,000 in all, so that the emotions of
 # GoEmotions keep the upper hand and an epoch stays near 15 minutes on two cores.
 _MIX: tuple[tuple[str, Callable[[Path], Examples], int], ...] = (
@@ -160,6 +170,7 @@ _MIX: tuple[tuple[str, Callable[[Path], Examples], int], ...] = (
     ("pros and cons", lambda data: pros_cons(data / "nltk_reviews"), 3_000),
     ("xed", lambda data: xed(data / "xed"), 6_000),
     ("reviews", lambda data: reviews(data / "womens_clothing_reviews"), 800),
+    ("own sentences", own, 900),
 )
 
 

@@ -15,24 +15,21 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-import models
 from models import calibrate, checkpoint, dataset
 from models.card import static_card
 from models.cascade import doubt
 from models.decode import decode
 from models.features import Features, frequent_pairs, joined
-from models.labels import AROUSAL, EMOTION_COLUMNS, INTENSITY, SENTIMENT_COLUMNS, SHIPPED, VALENCE, WIDTH
-from models.onnx import Onnx
+from models.labels import SHIPPED, WIDTH
 from models.pieces import Pieces
-from models.static import MOST_PIECES, Bag, Static
+from models.static import MOST_PIECES, Bag
+from models.teacher import taught
 from models.train import loss_of
-from pipeline.errors import ModelError
 
 log = logging.getLogger(__name__)
 
 _TABLE_UNITS, _WEIGHT_UNITS = 10, 12
 _FORWARDED = 0.25  # share of dev texts that a cascade would pass on to the transformer
-_LOGGED = 5_000  # texts between two lines about the teacher's progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +94,6 @@ def train_static(data: Path, base: Path, into: Path, recipe: StaticRecipe, teach
     network = BagNetwork(word_vectors(base, recipe.width), features.rows, recipe)
     _fit(network, _position_rows(features, ids), torch.from_numpy(targets), recipe)
     return _write(network.eval(), features, base, into, dataset.goemotions(data / "goemotions", "dev"), teacher)
-
-
-def taught(examples: dataset.Examples, teacher: Path, share: float) -> NDArray[np.float32]:
-    """Targets mixed with the calibrated answers of a checkpoint; where the data says nothing, the answers alone."""
-    engine = models.load(str(teacher))
-    if not isinstance(engine, (Onnx, Static)):
-        raise ModelError(f"{teacher} can't teach: it has no probabilities of its own")
-    answers = np.full(examples.targets.shape, np.nan)
-    for start in range(0, len(examples.texts), _LOGGED):
-        raw = engine.raw(examples.texts[start : start + _LOGGED])
-        part = answers[start : start + len(raw)]
-        part[:, EMOTION_COLUMNS], part[:, SENTIMENT_COLUMNS] = engine.calibration.emotions(raw), engine.calibration.sentiments(raw)
-        part[:, [VALENCE, AROUSAL, INTENSITY]] = np.clip(raw[:, [VALENCE, AROUSAL, INTENSITY]], -1, 1)
-        log.info("taught %d of %d texts", start + len(raw), len(examples.texts))
-    known = np.where(np.isnan(answers), examples.targets, share * answers + (1 - share) * examples.targets)
-    return np.where(np.isnan(examples.targets), answers, known).astype(np.float32)
 
 
 def word_vectors(base: Path, width: int) -> Tensor:
