@@ -25,7 +25,7 @@ from pipeline.records import EMOTIONS, SCALE, Score
 RATES: Final = Path(__file__).parent / "weights" / "vader" / "rates.json"
 _READ: Final = 2_000  # characters: VADER's time grows with the square of the words
 # EmoBank train: arousal (stretched to 0..1) rises by 0.116 with the size of the compound from 0.498; r = 0.19 on dev.
-_CALM, _RISE = 0.498, 0.116
+CALM, RISE = 0.498, 0.116
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Lexicon:
         compound = self._polarity.of(texts)
         emotions, sentiments = self._rates.at(compound)
         strength = np.abs(compound)
-        return scores(emotions, sentiments, compound, _CALM + _RISE * strength, strength, self._rates.thresholds, self.name)
+        return scores(emotions, sentiments, compound, CALM + RISE * strength, strength, self._rates.thresholds, self.name)
 
 
 def measured_rates(data: Path) -> Rates:

@@ -26,7 +26,7 @@ class Network(nn.Module):  # type: ignore[misc]
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """The mean over the tokens that are not padding, then the heads."""
-        states: Tensor = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        states: Tensor = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         weight = mask.unsqueeze(-1).to(states.dtype)
         pooled = (states * weight).sum(1) / weight.sum(1)
         out: Tensor = self.heads(self.dropout(pooled))
@@ -50,8 +50,9 @@ def trained(folder: Path) -> Network:
     """The network that `models.train` saved in a folder: encoder.json and model.safetensors. ModelError if they don't fit."""
     try:
         config = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
-        network = untrained(config)
-        network.load_state_dict(load_file(folder / "model.safetensors"))
+        weights = load_file(folder / "model.safetensors")
+        network = untrained(config, len(weights["heads.bias"]))
+        network.load_state_dict(weights)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"{folder} holds no trained transformer: {error}") from error
     network.eval()

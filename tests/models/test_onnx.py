@@ -46,7 +46,7 @@ def exported(trained: Path, into: Path, *, quantised: bool) -> Onnx:
     from models.quantise import measured_ranges, write_graph
     from models.torch_engine import Runner
 
-    runner = Runner(trained, "cpu")
+    runner = Runner.of_folder(trained, "cpu")
     into.mkdir()
     config = json.loads((trained / "encoder.json").read_text())
     write_graph(runner, config, measured_ranges(runner, TEXTS) if quantised else None, into)
@@ -58,7 +58,7 @@ def test_the_graph_is_the_network(trained: Path, tmp_path: Path) -> None:
     """In 32 bits the outputs are those of torch but for rounding; in 8 bits they go with them at r > .99."""
     from models.torch_engine import Runner
 
-    expected = Runner(trained, "cpu").raw(TEXTS)[:, :34]
+    expected = Runner.of_folder(trained, "cpu").raw(TEXTS)[:, :34]
     exact = exported(trained, tmp_path / "exact", quantised=False).raw(TEXTS)
     small = exported(trained, tmp_path / "small", quantised=True).raw(TEXTS)
     assert exact == pytest.approx(expected, abs=0.01)
