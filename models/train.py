@@ -31,8 +31,6 @@ log = logging.getLogger(__name__)
 
 # How often a rare emotion's texts count more: √(median number of texts / its own), 5 times at most (grief 3.9, relief 2.8).
 _MOST_EMPHASIS = 5.0
-# EmoBank and the rated sentences are a fifth of an epoch; at a weight of 1 valence was still rising when the emotions had settled.
-_MEASURES_WEIGHT = 2.0
 # Standard deviations of the regression targets: dividing by them makes "no better than the mean" a loss of 1 for each.
 _SPREAD = {VALENCE: 0.38, AROUSAL: 0.18, INTENSITY: 0.21}
 
@@ -50,6 +48,7 @@ class Recipe:
     average: float = 0.998  # decay of the running average of the weights, which is what is kept
     seed: int = 1
     saves_per_epoch: int = 4
+    measures: float = 2.0  # weight of valence, arousal and intensity, which a fifth of the texts know
     teacher_share: float = 0.35  # of GoEmotions' labels, where there is a teacher: softens the noise of single raters
     bf16: bool = False  # matrices in bfloat16: 1.4 times as fast on a CPU with AVX-512 BF16
 
@@ -117,10 +116,10 @@ def rarity(targets: NDArray[np.float32]) -> Tensor:
     return torch.from_numpy(np.clip(np.sqrt(np.median(counts) / np.maximum(counts, 1)), 1, _MOST_EMPHASIS))
 
 
-def loss_of(out: Tensor, targets: Tensor, emphasis: Tensor | None = None) -> Tensor:
+def loss_of(out: Tensor, targets: Tensor, emphasis: Tensor | None = None, measures: float = 1.0) -> Tensor:
     """Sum of the heads' losses, each over the examples that know its target: cross-entropies, and squared errors in units of spread.
 
-    `emphasis` [28]: how much more the texts of an emotion count than those without it.
+    `emphasis` [28]: how much more the texts of an emotion count than those without it; `measures`: weight of the squared errors.
     """
     total = _known_bce(out[:, EMOTION_COLUMNS], targets[:, EMOTION_COLUMNS], emphasis)
     total = total + 0.3 * _known_bce(out[:, PLUTCHIK_COLUMNS], targets[:, PLUTCHIK_COLUMNS])
@@ -131,7 +130,7 @@ def loss_of(out: Tensor, targets: Tensor, emphasis: Tensor | None = None) -> Ten
     for column, spread in _SPREAD.items():
         known = ~targets[:, column].isnan()
         if known.any():
-            total = total + _MEASURES_WEIGHT * (((out[known, column] - targets[known, column]) / spread) ** 2).sum() / len(out)
+            total = total + measures * (((out[known, column] - targets[known, column]) / spread) ** 2).sum() / len(out)
     return total
 
 
@@ -199,7 +198,7 @@ class _Run:
         self.network.train()
         with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=self.recipe.bf16):
             out = self.network(batch.ids, batch.mask)
-        loss = loss_of(out.float(), batch.targets, self.emphasis)
+        loss = loss_of(out.float(), batch.targets, self.emphasis, self.recipe.measures)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.weights.values(), 1.0)
