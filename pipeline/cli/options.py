@@ -21,6 +21,9 @@ StoreOption = Annotated[
 ConfigOption = Annotated[str | None, typer.Option("--config", help="Settings file. Default: ./moodstream.toml.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Write CSV.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="auto, static, onnx, torch, cascade, vader, a checkpoint's folder, or a Hugging Face id.")
+]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most this many.")]
 
 err = Console(stderr=True)

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
 import models
 from models.evaluate import Raw, answers, evaluate, refitted, report, rows
 from models.labelled import Columns, Labelled, read
+from models.report import page
+from pipeline.cli import models as commands
 from pipeline.errors import InputError, NotFoundError
 from pipeline.records import EMOTIONS, Score
 
@@ -101,3 +105,71 @@ def test_a_refit_measures_each_half_by_the_other(shared_data: Path) -> None:
     seen, unseen = evaluate(engine, data), refitted(engine, data)
     assert seen["n"] == unseen["n"] == len(data.texts)
     assert unseen["emotions"]["macro_f1"]["value"] < seen["emotions"]["macro_f1"]["value"]
+
+
+def labelled(labels: list[tuple[str, ...]]) -> Labelled:
+    """Texts with these labels and their sentiment."""
+    truth = np.array([[name in there for name in EMOTIONS] for there in labels])
+    texts = [f"is this number {k} not good?" if k % 2 else f"number {k} 😀" for k in range(len(labels))]
+    return Labelled(texts, truth, np.array([[1.0, 0, 0] if there == ("anger",) else [0, 0, 1.0] for there in labels]))
+
+
+def test_confusions_count_what_is_said_instead() -> None:
+    """Three of four angers are called fear, one joy is called love: in this order, with their shares."""
+    truth = labelled([("anger",)] * 4 + [("joy",)] * 2)
+    said = [score(0.9, labels, 0.1) for labels in [("fear",)] * 3 + [("anger",), ("love",), ("joy",)]]
+    out = report("test@1", answers(said), truth)
+    assert [
+        {"is": "anger", "said": "fear", "n": 3, "share": 0.75},
+        {"is": "joy", "said": "love", "n": 1, "share": 0.5},
+    ] == out["confusions"]
+
+
+def test_slices_measure_their_own_texts() -> None:
+    """Right on the texts with emoji and wrong on the questions: F1 of 1 and of 0, and too few texts give no figure."""
+    truth = labelled([("anger",)] * 60)
+    said = [score(0.9, ("joy",) if k % 2 else ("anger",), 0.1) for k in range(60)]
+    found = {part["slice"]: part for part in report("test@1", answers(said), truth)["slices"]}
+    assert (60, 30, 30) == tuple(found[name]["n"] for name in ("all", "with emoji", "with a question"))
+    assert 1.0 == found["with emoji"]["micro_f1"]["value"]
+    assert 0.0 == found["with a question"]["micro_f1"]["value"]
+    assert found["with a negation"]["n"] == 30
+    assert "micro_f1" not in found["long (over 20 words)"]
+
+
+def test_the_page_shows_the_report_and_runs_nothing(tmp_path: Path) -> None:
+    """One HTML file with every figure; a hostile text in it stays text, and no script or address is loaded."""
+    file = write(tmp_path / "x.csv", "text,labels\n" + "I love it,love\nI hate it,anger\n" * 30)
+    out = evaluate(models.load("static"), read(file, Columns(labels="labels")))
+    failed = {"texts": ["<script>alert(1)</script>"], "p_negative": [0.5], "sentiment": ["neutral"], "expected": "negative"}
+    out["behaviour"] = {"n": 1, "passed": 0, "groups": {"sarcasm": {"n": 1, "passed": 0, "failed": [failed]}}}
+    html = page(out, "x.csv")
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)" in html
+    assert "http" not in html.replace("http-equiv", "")
+    for what in ("macro-F1 over 28 emotions", "gratitude", "with a negation", "0 of 1 checks hold"):
+        assert what in html
+    assert html.count("<svg") == 1 + len(EMOTIONS)  # no label has the 100 texts that the second diagram needs
+
+
+def test_the_command_writes_the_report(tmp_path: Path) -> None:
+    """`evaluate --html` leaves a file, and without data it is the behaviour suite alone."""
+    app = typer.Typer()
+    commands.register(app)
+    words = ["evaluate", "--model", "static", "--html", str(tmp_path / "report.html"), "--json"]
+    found = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert 0 == found.exit_code
+    assert "Behaviour alone" in (tmp_path / "report.html").read_text()
+    assert '"behaviour":{"n":' in found.stdout
+
+
+def test_emotion_intensity_and_sentiment_tables_are_measured(tmp_path: Path) -> None:
+    """A table of emotion intensities gives a correlation per emotion and their mean; one of sentiments gives the macro-recall."""
+    strong = ["I am so angry I could scream", "furious!!! I hate this", "a little annoyed", "the table is brown"] * 5
+    rows = [f'"{text} {k}",{level},anger' for k, (text, level) in enumerate(zip(strong, (0.9, 0.95, 0.4, 0.05) * 5, strict=True))]
+    file = write(tmp_path / "wassa.csv", "text,intensity,emotion\n" + "\n".join(rows) + "\n")
+    out = evaluate(models.load("static"), read(file, Columns(intensity="intensity", emotion="emotion")))
+    assert out["intensity"]["anger"]["pearson"]["value"] > 0.5
+    assert out["intensity"]["mean_pearson"] == out["intensity"]["anger"]["pearson"]["value"]
+    file = write(tmp_path / "tweets.csv", "text,sentiment\nI love it,positive\nI hate it,negative\nthe meeting is at two,neutral\n")
+    assert 1.0 == evaluate(models.load("static"), read(file, Columns(sentiment="sentiment")))["sentiment"]["macro_recall"]["value"]
