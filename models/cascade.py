@@ -18,11 +18,12 @@ from pipeline.records import Score
 class Cascade:
     """A Classifier over a static and an ONNX checkpoint. `seen` and `forwarded` count texts, for the forward rate."""
 
-    def __init__(self, static: Checkpoint, onnx: Checkpoint, batch_size: int | None = None) -> None:
+    def __init__(self, static: Checkpoint, onnx: Checkpoint, batch_size: int | None = None, limit: float | None = None) -> None:
+        """`limit`: the doubt from which on a text goes on; default: the one in the static checkpoint."""
         self.name = "cascade@" + hashlib.sha256((static.digest + onnx.digest).encode()).hexdigest()[:12]
         self.languages = static.languages & onnx.languages
         self.seen = self.forwarded = 0
-        self._doubt = float(static.options["doubt"])
+        self._doubt = float(static.options["doubt"]) if limit is None else limit
         self._first = Static(static, name=self.name)
         self._second = Onnx(onnx, batch_size, name=self.name)
 
