@@ -18,7 +18,7 @@ import structlog
 from consumers.deadletter import DeadLetters, Limit
 from pipeline.errors import StoreBlocked, StoreBusy, StoreError, Unavailable
 from pipeline.metrics import WorkerMetrics
-from pipeline.ports import PostStore, Written
+from pipeline.ports import Counting, PostStore, Written
 from pipeline.records import Rejected, ScoredPost, post_to_json
 from pipeline.stages import Context, Line, process
 
@@ -69,6 +69,9 @@ class Work:
         lines = [line for record in records for line in lines_of(record)]
         with self._metrics.seconds.labels("score").time():
             done = await self._in(self._scoring, lambda: process(lines, self._context, now=self._clock(), live=True))
+        if isinstance(self._context.classifier, Counting):
+            for how, texts in self._context.classifier.counts.items():
+                self._metrics.texts.labels(how).set(texts)
         with self._metrics.seconds.labels("write").time():
             refused = await self._write(done.scored)
             letters = done.rejected + refused

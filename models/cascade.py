@@ -7,7 +7,7 @@ the text and the two checkpoints alone, never on load or on neighbours.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from models.checkpoint import Checkpoint
 from models.onnx import Onnx
@@ -16,13 +16,13 @@ from pipeline.records import Score
 
 
 class Cascade:
-    """A Classifier over a static and an ONNX checkpoint. `seen` and `forwarded` count texts, for the forward rate."""
+    """A Classifier over a static and an ONNX checkpoint, which counts what it forwards."""
 
     def __init__(self, static: Checkpoint, onnx: Checkpoint, batch_size: int | None = None, limit: float | None = None) -> None:
         """`limit`: the doubt from which on a text goes on; default: the one in the static checkpoint."""
         self.name = "cascade@" + hashlib.sha256((static.digest + onnx.digest).encode()).hexdigest()[:12]
         self.languages = static.languages & onnx.languages
-        self.seen = self.forwarded = 0
+        self._asked = self._forwarded = 0
         self._doubt = float(static.options["doubt"]) if limit is None else limit
         self._first = Static(static, name=self.name)
         self._second = Onnx(onnx, batch_size, name=self.name)
@@ -33,9 +33,14 @@ class Cascade:
         on = [i for i, score in enumerate(scores) if doubt(score) >= self._doubt]
         for i, score in zip(on, self._second.score([texts[i] for i in on]), strict=True):
             scores[i] = score
-        self.seen += len(scores)
-        self.forwarded += len(on)
+        self._asked += len(scores)
+        self._forwarded += len(on)
         return scores
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Texts asked about, and how many of them went on."""
+        return {"asked": self._asked, "forwarded": self._forwarded}
 
 
 def doubt(score: Score) -> float:

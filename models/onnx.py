@@ -27,6 +27,9 @@ _TOKENS = 1_280
 # Texts that are sorted by length together.
 _ROUND = 2_048
 POOLED_UNITS, HEAD_UNITS = 14, 12
+# How ONNX Runtime says that it has no memory: by its arena, or by C++.
+_NO_MEMORY = ("Failed to allocate memory", "bad allocation", "std::bad_alloc")
+_RUNTIME_ERRORS = (RuntimeError, onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException, MemoryError)
 
 
 class Onnx:
@@ -59,11 +62,22 @@ class Onnx:
         inputs = np.empty((len(rows), len(self._heads)))
         for index in equal_lengths([len(row) for row in rows], _TOKENS, self._most):
             ids = np.array([rows[i] for i in index], np.int64)
-            (total,) = self._session.run(None, {"ids": ids})
-            inputs[index, :-1] = total.astype(np.float64) / (ids.shape[1] * self._units)
+            inputs[index, :-1] = self._sums(ids).astype(np.float64) / (ids.shape[1] * self._units)
         inputs[:, -1] = 1
         out: NDArray[np.float64] = np.rint(inputs * 2.0**POOLED_UNITS) @ self._heads
         return out / 2.0 ** (POOLED_UNITS + HEAD_UNITS)
+
+    def _sums(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Sums of token vectors [n, width]; without memory for all texts at once, of one half after the other."""
+        try:
+            (total,) = self._session.run(None, {"ids": ids})
+        except _RUNTIME_ERRORS as error:
+            if len(ids) == 1 or not any(words in str(error) for words in _NO_MEMORY):
+                raise
+            middle = len(ids) // 2
+            return np.concatenate([self._sums(ids[:middle]), self._sums(ids[middle:])])
+        sums: NDArray[np.float32] = total
+        return sums
 
 
 def session(path: Path, threads: int | None) -> onnxruntime.InferenceSession:

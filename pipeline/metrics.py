@@ -28,6 +28,9 @@ class WorkerMetrics:
         )
         self.blocked = Gauge("moodstream_store_blocked", "1 while the store takes nothing", registry=to)
         self.lag = Gauge("moodstream_lag_records", "records that are not committed", ["partition"], registry=to)
+        self.texts = Gauge("moodstream_model_texts", "texts since the start by how the model came to its answer", ["how"], registry=to)
+        for how in ("asked", "repeated", "forwarded"):
+            self.texts.labels(how)
         for result in ("stored", "updated", "repeated", "erased", "refused", "rejected", "unmatched"):
             self.posts.labels(result)
         for stage in ("score", "write"):

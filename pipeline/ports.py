@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pipeline.records import Bin, Incident, Notification, Post, Rejected, Score, ScoredPost, TopicSummary, TrendPoint
 
@@ -22,6 +22,15 @@ class Classifier(Protocol):
 
     def score(self, texts: Sequence[str]) -> list[Score]:
         """One score per text, in order. The answer to a text depends on that text alone."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A classifier that tells how it came to its answers."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Texts since the start: `asked`, of these `repeated` (answered from memory) and `forwarded` (by a cascade to the transformer)."""
 
 
 @dataclass(frozen=True, slots=True)

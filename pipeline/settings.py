@@ -92,6 +92,7 @@ class LimitSettings(_Part):
     rejected_share: float = Field(0.5, gt=0, le=1, description="more bad records than this stops the work")
     rejected_min: int = Field(1_000, ge=1, description="the share is looked at from this many records on")
     queue_posts: int = Field(20_000, ge=100, description="posts waiting in memory; then the source waits")
+    remembered_texts: int = Field(20_000, ge=0, le=10_000_000, description="scored texts that are not scored again; about 1.5 kB each")
 
 
 class KafkaSettings(_Part):

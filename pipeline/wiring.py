@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], int]
 SQLITE = "sqlite:///"
+# A dictionary of their texts would save these engines less than it costs.
+_FASTER_THAN_MEMORY = ("static@", "vader@")
 ELASTIC = ("elasticsearch://", "elasticsearchs://")
 
 
@@ -100,7 +102,12 @@ def classifier(settings: Settings) -> Classifier:
         from models.hub import read_label_map
 
         label_map = read_label_map(settings.label_map)
-    return models.load(settings.model, settings.batch_size, settings.device, label_map)
+    found = models.load(settings.model, settings.batch_size, settings.device, label_map)
+    if settings.limits.remembered_texts == 0 or found.name.startswith(_FASTER_THAN_MEMORY):
+        return found
+    from models.remembered import Remembered
+
+    return Remembered(found, settings.limits.remembered_texts)
 
 
 def model_choice(settings: Settings) -> str:

@@ -16,7 +16,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from pipeline import stages, wiring
 from pipeline.cli.options import ConfigOption, err
 from pipeline.language import language_of
-from pipeline.ports import Classifier
+from pipeline.ports import Classifier, Counting
 from pipeline.records import Post, Rejected, ScoredPost, scored_to_json
 from pipeline.settings import Settings, load
 
@@ -58,6 +58,7 @@ def score(
                 err.print(f"{item.where}: {item.reason}", markup=False, highlight=False, soft_wrap=True)
             bad += len(rejected)
             progress.update(task, advance=len(good))
+    scorer.tell()
     if bad:
         raise typer.Exit(1)
 
@@ -81,6 +82,13 @@ class Scorer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._classifier: Classifier = wiring.classifier(settings)
+
+    def tell(self) -> None:
+        """On stderr: how many texts the model was asked about, and how it came to its answers."""
+        if isinstance(self._classifier, Counting):
+            counts = self._classifier.counts
+            parts = [f"{counts[how]:,} {how}" for how in ("repeated", "forwarded") if how in counts]
+            err.print(f"{self._classifier.name}: {counts['asked']:,} texts, {', '.join(parts)}", highlight=False)
 
     @cached_property
     def _author_key(self) -> bytes:

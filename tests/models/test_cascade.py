@@ -37,9 +37,9 @@ def test_each_answer_is_one_of_the_two_engines(cascade: Cascade) -> None:
     on = [doubt(score) >= limit for score in first]
     assert {True, False} == set(on)
     expected = [replace(b if goes else a, model=cascade.name) for goes, a, b in zip(on, first, second, strict=True)]
-    before = cascade.seen, cascade.forwarded
+    before = cascade.counts["asked"], cascade.counts["forwarded"]
     assert expected == cascade.score(TEXTS)
-    assert (before[0] + len(TEXTS), before[1] + sum(on)) == (cascade.seen, cascade.forwarded)
+    assert (before[0] + len(TEXTS), before[1] + sum(on)) == (cascade.counts["asked"], cascade.counts["forwarded"])
 
 
 def test_the_name_is_neither_engines_own(cascade: Cascade) -> None:

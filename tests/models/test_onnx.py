@@ -83,3 +83,31 @@ def test_buckets_hold_one_length_each_and_every_text_once() -> None:
     assert [[3], [3], [5], [5], [9], [100]] == sorted([sorted({lengths[i] for i in group}) for group in groups])
     assert list(range(len(lengths))) == sorted(i for group in groups for i in group)
     assert all(len(group) <= 2 and (len(group) == 1 or sum(lengths[i] for i in group) <= 9) for group in groups)
+
+
+def test_without_memory_for_a_batch_its_halves_are_run() -> None:
+    """A runtime that can't allocate more than two texts at once still answers all, to the same bit; other errors are raised."""
+    engine = models.load("onnx")
+    assert isinstance(engine, Onnx)
+    texts = [f"the same length number {k}" for k in range(9)]
+    expected, real = engine.raw(texts), engine._session
+    sizes: list[int] = []
+
+    class Small:
+        """The real session with little memory."""
+
+        message = "Failed to allocate memory for requested buffer of size 1"
+
+        def run(self, names: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            if len(inputs["ids"]) > 2:
+                raise RuntimeError(self.message)
+            sizes.append(len(inputs["ids"]))
+            found: list[np.ndarray] = real.run(names, inputs)
+            return found
+
+    engine._session = Small()  # type: ignore[assignment]
+    assert np.array_equal(expected, engine.raw(texts))
+    assert 9 == sum(sizes)
+    Small.message = "Got invalid dimensions for input"
+    with pytest.raises(RuntimeError, match="invalid dimensions"):
+        engine.raw(texts)
