@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query
@@ -15,9 +15,9 @@ from dashboards import shapes
 from dashboards.events import Hub, Snapshot
 from dashboards.views import Reader, is_open, known_topic
 from pipeline.durations import bucket, moment
-from pipeline.errors import InputError
+from pipeline.errors import InputError, NotFoundError
 from pipeline.evidence import quotes
-from pipeline.records import Incident, from_ms, scored_to_json, to_json
+from pipeline.records import Explanation, Incident, ScoredPost, from_ms, scored_to_json, to_json
 from pipeline.shares import compare
 
 EVERY_TOPIC = "*"  # of an incident of the pipeline itself
@@ -42,6 +42,9 @@ Every = Annotated[str, Query(max_length=20, description="width of a bucket, a mu
 Limit = Annotated[int, Query(ge=1, le=1_000, description="at most this many")]
 IncidentId = Annotated[str, Path(min_length=1, max_length=100, description="an incident's id, or a unique beginning of it")]
 Verify = Callable[[str], shapes.Verification]
+Explain = Callable[[str, str | None], Explanation]  # a text, and the figure: an emotion or a sentiment
+PostId = Annotated[str, Query(alias="id", min_length=3, max_length=2_000, description="a post as `platform:post_id`")]
+Figure = Annotated[str | None, Query(max_length=40, description="an emotion or a sentiment; default: the post's sentiment")]
 
 
 class Pace:
@@ -72,6 +75,18 @@ class Service:
     verify: Verify | None
     version: str
     pace: Pace
+    explain: Explain | None = None
+
+    def why(self, post_id: str, what: str | None) -> tuple[ScoredPost, Explanation]:
+        """A stored post and which words carry its score. NotFoundError, InputError; HTTPException if this process has no model."""
+        post = self.store.get([post_id]).get(post_id)
+        if post is None:
+            raise NotFoundError(f"no post {post_id!r}: it was never stored, or it was erased")
+        if post.score is None:
+            raise InputError("this post has no score: the model doesn't cover its language")
+        if self.explain is None:
+            raise HTTPException(503, "this process has no model; use `moodstream explain`")
+        return post, self.explain(post.post.text, what)
 
     def stretch(self, since: str | None, until: str | None) -> tuple[int | None, int | None]:
         """Two times as a caller wrote them. InputError if one can't be read, or if they are the wrong way round."""
@@ -170,6 +185,11 @@ def _add_posts(routes: APIRouter, service: Service) -> None:
     ) -> list[dict[str, Any]]:
         """Full text, newest first."""
         return [scored_to_json(item) for item in store.search(q, topic, *service.stretch(since, until), limit)]
+
+    @routes.get("/explain", response_model=shapes.Explanation, tags=["posts"])
+    def explain(post_id: PostId, of: Figure = None) -> dict[str, Any]:
+        """Which words of a stored post carry its score."""
+        return asdict(service.why(post_id, of)[1])
 
 
 def _add_incidents(routes: APIRouter, service: Service) -> None:

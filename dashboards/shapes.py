@@ -186,6 +186,29 @@ class Verification(_Shape):
     figures: list[Figure]
 
 
+class WordWeight(_Shape):
+    """What one word does to the figure; `start` and `end` are characters of the text as the model reads it."""
+
+    word: str
+    start: int
+    end: int
+    weight: float
+
+
+class Explanation(_Shape):
+    """Which words carry a figure. exact: log-odds, base and weights add up to total; occlusion: the probability with less that without."""
+
+    what: str
+    value: float
+    model: str
+    method: Literal["exact", "occlusion"]
+    base: float | None
+    total: float | None
+    words: list[WordWeight]
+    read: int
+    text: str = Field(description="the text as the model reads it")
+
+
 class Status(_Shape):
     """What the service is doing. `service` holds what the running process says of itself."""
 

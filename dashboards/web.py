@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from dashboards import assets, charts, views, wording
-from dashboards.api import Pace, Service, Verify, router
+from dashboards.api import Explain, Figure, Pace, PostId, Service, Verify, router
 from dashboards.events import Hub
 from dashboards.security import COOKIE, HEADERS, Doorkeeper, Guard, client_of, local_path
 from dashboards.windows import DEFAULT_RANGE, RANGES
@@ -36,13 +36,15 @@ def create_app(
     status: Callable[[], Mapping[str, object]],
     verify: Verify | None,
     version: str,
+    explain: Explain | None = None,
 ) -> FastAPI:
     """The application. `clock` gives the milliseconds that the pages call now.
 
     `status` may give `posts_per_second`, `factor` (simulated seconds per real second), `model`, `mode` (demo, run, serve) and
-    anything else that is JSON. `verify` recomputes an incident by its id. `app.state.hub.close()` ends the event streams.
+    anything else that is JSON. `verify` recomputes an incident by its id; `explain` says which words carry the score of a text.
+    `app.state.hub.close()` ends the event streams.
     """
-    service = Service(store, clock, status, verify, version, Pace())
+    service = Service(store, clock, status, verify, version, Pace(), explain)
     door = Doorkeeper(settings)
     app = FastAPI(title="moodstream", version=version, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.state.hub = Hub(service.snapshot)
@@ -75,6 +77,7 @@ class Pages:
             wording=wording,
             views=views,
             ranges=list(RANGES),
+            can_explain=service.explain is not None,
             has_plotly=assets.plotly_file() is not None,
             plotly_places=assets.plotly_places,
         )
@@ -133,6 +136,11 @@ def _add_pages(app: FastAPI, pages: Pages) -> None:
         start, _ = pages.service.stretch(since or None, None)
         found = store.search(q, topic or None, start, None, FOUND_POSTS) if q.strip() else []
         return pages.page("search.html", q=q, topic=topic, since=since, names=names, found=found, most=FOUND_POSTS)
+
+    @get("/why")
+    def why(post_id: PostId, of: Figure = None) -> Response:
+        item, found = pages.service.why(post_id, of)
+        return pages.page("why.html", item=item, found=found)
 
     @get("/api")
     def api_page() -> Response:

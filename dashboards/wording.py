@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
-from pipeline.records import DAY, HOUR, MINUTE, Incident, Score, TrendPoint, from_ms
+from pipeline.records import DAY, HOUR, MINUTE, Explanation, Incident, Score, TrendPoint, from_ms
 
 THIN = "\u202f"  # narrow no-break space
 NONE = "–"
@@ -113,6 +113,30 @@ def topic_path(topic: str) -> str:
 def incident_path(incident_id: str) -> str:
     """The page of an incident."""
     return "/incidents/" + quote(incident_id.encode("utf-8", "surrogatepass"), safe="")
+
+
+def why_path(post_id: str, what: str = "") -> str:
+    """The page that says which words carry a post's score."""
+    path = "/why?id=" + quote(post_id.encode("utf-8", "surrogatepass"), safe="")
+    return path + ("&of=" + quote(what) if what else "")
+
+
+def weighed(found: Explanation) -> Iterator[tuple[str, str]]:
+    """Pieces of the explained text, and for each the class of its mark: up1 to up3, down1 to down3, or nothing."""
+    largest = max((abs(word.weight) for word in found.words), default=0.0)
+    at = 0
+    for word in found.words:
+        yield found.text[at : word.start], ""
+        yield found.text[word.start : word.end], _mark_of(word.weight, largest)
+        at = word.end
+    yield found.text[at:], ""
+
+
+def _mark_of(weight: float, largest: float) -> str:
+    """A sixth of the largest weight shows, two thirds of it show fully."""
+    size = abs(weight) / largest if largest else 0.0
+    level = 3 if size >= 2 / 3 else 2 if size >= 1 / 3 else 1 if size >= 1 / 6 else 0
+    return f"{'up' if weight > 0 else 'down'}{level}" if level else ""
 
 
 def of_sentiment(score: Score) -> float:

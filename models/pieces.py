@@ -50,6 +50,12 @@ class Pieces:
         ids.append(self.closing)
         return ids
 
+    def word_of(self, text: str, pieces: int) -> list[int]:
+        """Which of the words (between white space) of a text each of its `pieces` ids comes from; −1 for the two marks."""
+        counts = [len(ids) - 2 for ids in self.all_ids(text[:READ].split())]
+        words = [word for word, count in enumerate(counts) for _ in range(count)]
+        return [-1, *words[: pieces - 2], -1]
+
     def id_of(self, piece: str) -> int | None:
         """The id of a word piece, None if the vocabulary lacks it."""
         found: int | None = self._tokenizer.token_to_id(piece)

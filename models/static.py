@@ -55,6 +55,16 @@ class Static:
         """Word pieces per text, at most 128; no speed is told without their mean."""
         return [len(ids) for ids in self._features.pieces.all_ids(texts)]
 
+    def shares(self, text: str) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
+        """Base [34], what each word piece adds to the raw outputs [t, 34] (see `Bag.shares`), and the word (0, 1, …) of each piece.
+
+        The opening and closing mark belong to no word: −1.
+        """
+        pieces = self._features.pieces
+        (ids,) = pieces.all_ids([text])
+        base, shares = self._bag.shares(ids)
+        return base, shares, pieces.word_of(text, len(ids))
+
     def raw(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Outputs before calibration, float64 [n, 34]."""
         return self._bag.outputs(self._features.pieces.all_ids(texts))
@@ -107,9 +117,49 @@ class Bag:
         out[:, -1] = self._one
         return out
 
+    def shares(self, row: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What each position of one text adds to the raw outputs: base [34] and shares [t, 34], whose sum is the outputs of the text.
+
+        Integrated gradients (Sundararajan et al. 2017) from vectors of zero to the text's own. On that straight path the largest
+        position stays the largest and every hidden unit switches at most once, so the integral is a closed form and nothing is left
+        over but the rounding of inputs to whole numbers. What a pair adds is halved between its two positions.
+        """
+        ids = np.asarray(row, np.int64)
+        whole, halved = self._vectors_of(ids)
+        width = whole.shape[1]
+        moved = np.zeros_like(halved)
+        moved[1:] = halved[:-1]
+        each = whole - halved + moved
+        largest = np.arange(len(ids))[:, None] == whole.argmax(axis=0)[None]
+        most = np.where(largest, whole - halved, 0.0)
+        most[1:] += np.where(largest, halved, 0.0)[:-1]
+        inputs = np.concatenate([each / np.sqrt(len(ids)), most], axis=1)
+        slope, start = inputs.sum(axis=0) @ self._hidden[:-1] / self._weight, self._one * self._hidden[-1] / self._weight
+        hidden = len(start)
+        through = self._heads[hidden : hidden + 2 * width] + (self._hidden[:-1] / self._weight) @ (
+            _active(slope, start)[:, None] * self._heads[:hidden]
+        )
+        base = np.maximum(start, 0) @ self._heads[:hidden] + self._one * self._heads[-1]
+        return base / (self._weight * self._one), inputs @ through / (self._weight * self._one)
+
+    def _vectors_of(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Per position the sum of all its vectors, and half of its pair's."""
+        whole = self.positions(ids).astype(np.float64)
+        halved = np.zeros_like(whole)
+        at, rows = self._features.extras(ids)[0]
+        halved[at] = self._table[rows] / 2
+        return whole, halved
+
     def positions(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Per position of joined texts: the vectors of the piece, of its pair and of its negated form, added up."""
         vectors: NDArray[np.float32] = self._table.take(ids, axis=0)
         for at, rows in self._features.extras(ids):
             vectors[at] += self._table[rows]
         return vectors
+
+
+def _active(slope: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For how much of 0..1 is start + slope·t over zero?"""
+    turn = np.clip(np.divide(-start, slope, out=np.zeros_like(start), where=slope != 0), 0, 1)
+    moving: NDArray[np.float64] = np.where(slope > 0, 1 - turn, turn)
+    return np.where(slope == 0, (start > 0).astype(np.float64), moving)

@@ -90,6 +90,32 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class WordWeight:
+    """What one word of a text does to a figure of its score, in the unit of the explanation; `start` and `end` are characters."""
+
+    word: str
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Which words carry a figure of a score. `exact`: base and weights add up to `total`, the figure in log-odds; else each weight is
+    the probability with the word minus the probability without it, and base and total are null."""
+
+    what: str  # an emotion or a sentiment
+    value: float  # its probability
+    model: str
+    method: Literal["exact", "occlusion"]
+    base: float | None
+    total: float | None
+    words: list[WordWeight]
+    read: int  # characters that were looked at
+    text: str  # as the model was given it
+
+
+@dataclass(frozen=True, slots=True)
 class ScoredPost:
     """A post with its topics and score, as it is stored. `score` is None for a language that the model doesn't cover."""
 

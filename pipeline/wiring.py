@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from consumers.detect import Detection
     from dashboards.shapes import Verification
     from pipeline.ports import Classifier, Receiver, Source, Store
+    from pipeline.records import Explanation
     from pipeline.stages import Context
     from pipeline.watch import Watch, WatchConfig
 
@@ -94,7 +95,16 @@ def author_key(settings: Settings) -> bytes:
 
 
 def classifier(settings: Settings) -> Classifier:
-    """The model that the settings name. Raises ModelError."""
+    """The model that the settings name, with a memory for texts that come again. Raises ModelError."""
+    found = _loaded(settings)
+    if settings.limits.remembered_texts == 0 or found.name.startswith(_FASTER_THAN_MEMORY):
+        return found
+    from models.remembered import Remembered
+
+    return Remembered(found, settings.limits.remembered_texts)
+
+
+def _loaded(settings: Settings) -> Classifier:
     import models
 
     label_map = None
@@ -102,12 +112,7 @@ def classifier(settings: Settings) -> Classifier:
         from models.hub import read_label_map
 
         label_map = read_label_map(settings.label_map)
-    found = models.load(settings.model, settings.batch_size, settings.device, label_map)
-    if settings.limits.remembered_texts == 0 or found.name.startswith(_FASTER_THAN_MEMORY):
-        return found
-    from models.remembered import Remembered
-
-    return Remembered(found, settings.limits.remembered_texts)
+    return models.load(settings.model, settings.batch_size, settings.device, label_map)
 
 
 def model_choice(settings: Settings) -> str:
@@ -229,7 +234,27 @@ def page(settings: Settings, store: Store, clock: Clock, status: Callable[[], Ma
     def check(incident_id: str) -> Verification:
         return Verification.model_validate(verify(store, store.incident(incident_id)), from_attributes=True)
 
-    return create_app(store, settings.web, clock=clock, status=status, verify=check, version=version("moodstream"))
+    return create_app(
+        store, settings.web, clock=clock, status=status, verify=check, version=version("moodstream"), explain=explainer(settings)
+    )
+
+
+def explainer(settings: Settings) -> Callable[[str, str | None], Explanation]:
+    """Which words carry the score of a text, by the settings' model; it is loaded when somebody first asks."""
+    from pipeline.text import clean
+
+    lock = threading.Lock()
+    loaded: list[Classifier] = []
+
+    def explain(text: str, what: str | None) -> Explanation:
+        from models.explain import explain as explained
+
+        with lock:  # one at a time: an explanation costs as much as scoring 200 texts
+            if not loaded:
+                loaded.append(_loaded(settings))
+            return explained(loaded[0], clean(text, settings.limits.text_chars), what)
+
+    return explain
 
 
 @contextmanager

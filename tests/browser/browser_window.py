@@ -19,8 +19,9 @@ from dashboards.shapes import Verification
 from dashboards.views import Reader
 from dashboards.web import create_app
 from pipeline.records import Evidence
-from pipeline.settings import WebSettings
+from pipeline.settings import Settings, WebSettings
 from pipeline.verify import verify
+from pipeline.wiring import explainer
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def served(store: Reader, settings: WebSettings | None = None, now: int = NOW) -
     settings = settings or WebSettings(port=0)
     model = next((item.score.model for item in store.get([one.id for one in _evidence(store)]).values() if item.score), None)
     status = {"model": model, "factor": 60, "mode": "demo"}
-    app = create_app(store, settings, clock=lambda: now, status=lambda: status, verify=check, version="0.1.0")
+    words = explainer(Settings(model="static"))
+    app = create_app(store, settings, clock=lambda: now, status=lambda: status, verify=check, version="0.1.0", explain=words)
     listener = bind(settings)
     server = PageServer(app)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)

@@ -14,8 +14,9 @@ from consumers.stores.sqlite import SqliteStore
 from dashboards.shapes import Verification
 from dashboards.views import Reader
 from dashboards.web import create_app
-from pipeline.settings import WebSettings
+from pipeline.settings import Settings, WebSettings
 from pipeline.verify import verify
+from pipeline.wiring import explainer
 
 BASE = "http://127.0.0.1:8420"
 
@@ -52,6 +53,7 @@ def app_over(
     status: Callable[[], Mapping[str, object]] = lambda: {"model": "truth@0000", "factor": 60},
     *,
     verifies: bool = True,
+    explains: bool = True,
 ) -> FastAPI:
     """The application over a store."""
 
@@ -60,4 +62,5 @@ def app_over(
         return Verification.model_validate(verify(reader, reader.incident(incident_id)), from_attributes=True)
 
     checks = check if verifies else None
-    return create_app(reader, settings or WebSettings(), clock=lambda: NOW, status=status, verify=checks, version="1.2.3")
+    words = explainer(Settings(model="static")) if explains else None
+    return create_app(reader, settings or WebSettings(), clock=lambda: NOW, status=status, verify=checks, version="1.2.3", explain=words)

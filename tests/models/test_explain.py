@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer import Typer
 from typer.testing import CliRunner
 
 import models
 from models.explain import explain
+from models.static import Static
 from pipeline.cli import models as commands
 from pipeline.errors import NotFoundError
+from pipeline.records import EMOTIONS
 
 TEXT = "the screen is great but the battery is terrible"
 
@@ -33,11 +38,51 @@ def test_the_figure_is_that_of_the_score() -> None:
     assert score.emotions[0] == explain(classifier, TEXT, "admiration").value
 
 
-def test_no_words_and_very_many() -> None:
-    """An empty text has none; of a long one the first 200 are looked at."""
-    classifier = models.load("static")
+@pytest.mark.parametrize("engine", ["static", "vader"])
+def test_no_words_and_very_many(engine: str) -> None:
+    """An empty text has none; of a long one a part is looked at, and how much is said."""
+    classifier = models.load(engine)
     assert [] == explain(classifier, "  ").words
-    assert 200 == len(explain(classifier, "so bad " * 5_000).words)
+    found = explain(classifier, "so bad " * 5_000)
+    assert 100 < len(found.words) < 1_000
+    assert 100 < found.read < len(found.text) == 35_000
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["not", "so", "good", "bad", "love", "hate", "it", "is", "the", "😀", "don't", "résumé", "&amp;", "@you", "unbelievablyawful"]
+        ),
+        max_size=30,
+    )
+)
+@pytest.mark.parametrize("what", ["negative", "positive", "anger", "gratitude"])
+def test_exact_weights_add_up_to_the_figure(what: str, words: list[str]) -> None:
+    """Base and words together are the calibrated log-odds of the score, whatever the text, but for the rounding of the engine."""
+    engine = models.load("static")
+    assert isinstance(engine, Static)
+    text = " ".join(words)
+    found = explain(engine, text, what)
+    assert "exact" == found.method
+    assert found.base is not None
+    assert found.total == pytest.approx(found.base + sum(word.weight for word in found.words), abs=0.005)
+    raw = engine.raw([text])
+    if what in ("negative", "positive"):
+        logits = np.log(engine.calibration.sentiments(raw)[0])
+        k = ("negative", "neutral", "positive").index(what)
+        expected = 1.5 * (logits[k] - logits.mean())  # over the mean of the other two
+    else:
+        p = engine.calibration.emotions(raw)[0][EMOTIONS.index(what)]
+        expected = np.log(p / (1 - p))
+    assert found.total == pytest.approx(expected, abs=0.03)
+
+
+def test_both_words_of_a_pair_share_what_it_adds() -> None:
+    """In "not good" the negation carries weight of its own, and the whole is more negative than "good"."""
+    words = {word.word: word.weight for word in explain(models.load("static"), "that was not good", "negative").words}
+    assert words["not"] > 0
+    assert words["not"] > words["was"]
 
 
 def test_an_unknown_figure_is_refused() -> None:
