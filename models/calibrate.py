@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.labels import EMOTION_COLUMNS, SENTIMENT_COLUMNS
+from pipeline.confusion import Confusion
 from pipeline.records import EMOTIONS, SCALE
 
 Array = NDArray[np.float64]
@@ -27,6 +28,7 @@ class Calibration:
     sentiment_scale: float
     sentiment_shift: Array  # [3]
     thresholds: NDArray[np.int64]  # [28], 1..SCALE
+    confusion: Confusion | None = None  # how p_negative is distributed over dev, for estimates of shares
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, every float in full."""
@@ -36,6 +38,7 @@ class Calibration:
             "sentiment_scale": self.sentiment_scale,
             "sentiment_shift": self.sentiment_shift.tolist(),
             "thresholds": self.thresholds.tolist(),
+            **({} if self.confusion is None else {"confusion": self.confusion.to_json()}),
         }
 
     @classmethod
@@ -47,6 +50,7 @@ class Calibration:
             float(data["sentiment_scale"]),
             np.array(data["sentiment_shift"], np.float64),
             np.array(data["thresholds"], np.int64),
+            Confusion.from_json(data["confusion"]) if "confusion" in data else None,
         )
         shapes = [part.shape for part in (found.scale, found.shift, found.sentiment_shift, found.thresholds)]
         if shapes != [(len(EMOTIONS),), (len(EMOTIONS),), (3,), (len(EMOTIONS),)]:
@@ -89,7 +93,34 @@ def fit(raw: Array, emotions: Array, sentiments: Array) -> Calibration:
     half = Calibration(scale, shift, sentiment_scale, sentiment_shift, np.full(28, SCALE // 2))
     p = np.rint(half.emotions(raw) * SCALE)
     thresholds = np.array([best_threshold(p[:, k], emotions[:, k]) for k in range(len(EMOTIONS))], np.int64)
-    return Calibration(scale, shift, sentiment_scale, sentiment_shift, thresholds)
+    return Calibration(
+        scale, shift, sentiment_scale, sentiment_shift, thresholds, confusion(half.sentiments(raw)[:, 0], sentiments[:, 0])
+    )
+
+
+def confusion(p: Array, negative: Array) -> Confusion | None:
+    """How p_negative [n] is distributed over labelled texts; `negative` [n] is each text's share of negative labels, 0..1.
+
+    A text that is labelled one third negative is one third of a negative text. None where one of the classes is missing or where
+    negative texts don't get higher probabilities than the others: then no share can be told.
+    """
+    other = 1 - negative
+    counts = float(other.sum()), float(negative.sum())
+    if min(counts) <= 0:
+        return None
+    low, high = float(other @ p) / counts[0], float(negative @ p) / counts[1]
+    if not low < high:
+        return None
+    below, above = p - low, p - high
+    return Confusion(
+        low=low,
+        high=high,
+        low_variance=float(other @ below**2) / counts[0],
+        high_variance=float(negative @ above**2) / counts[1],
+        low_error=float(other**2 @ below**2) / counts[0] ** 2,
+        high_error=float(negative**2 @ above**2) / counts[1] ** 2,
+        shared_error=float((other * negative) @ (below * above)) / (counts[0] * counts[1]),
+    )
 
 
 def best_threshold(p: Array, truth: Array) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from models.checkpoint import Checkpoint
 from models.onnx import Onnx
 from models.static import Static
+from pipeline.confusion import Confusion
 from pipeline.records import Score
 
 
@@ -24,6 +25,7 @@ class Cascade:
         self.languages = static.languages & onnx.languages
         self._asked = self._forwarded = 0
         self._doubt = float(static.options["doubt"]) if limit is None else limit
+        self.confusion = _confusion(static, onnx) if limit is None else None  # measured at that doubt alone
         self._first = Static(static, name=self.name)
         self._second = Onnx(onnx, batch_size, name=self.name)
 
@@ -41,6 +43,12 @@ class Cascade:
     def counts(self) -> Mapping[str, int]:
         """Texts asked about, and how many of them went on."""
         return {"asked": self._asked, "forwarded": self._forwarded}
+
+
+def _confusion(static: Checkpoint, onnx: Checkpoint) -> Confusion | None:
+    """That of the two together, which the static checkpoint has if it was measured with this very ONNX checkpoint."""
+    found = static.options.get("cascade")
+    return Confusion.from_json(found["confusion"]) if found and found["onnx"] == onnx.digest else None
 
 
 def doubt(score: Score) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from pipeline.confusion import Confusion
 from pipeline.records import Bin, Incident, Notification, Post, Rejected, Score, ScoredPost, TopicSummary, TrendPoint
 
 
@@ -116,6 +117,9 @@ class TrendReader(Protocol):
 
     def latest(self) -> tuple[int | None, int | None]:
         """(newest event time of dated posts, newest ingested_at)."""
+
+    def confusion(self, model: str) -> Confusion | None:
+        """What a model confuses, as the process that scored with it told this store; None if none did."""
 
     def changes(self, topic: str, since: int, until: int, after: int) -> list[Change]:
         """What was erased, edited, expired or re-scored after `after` among posts created in [since, until)."""

@@ -158,7 +158,11 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class TrendPoint:
-    """One bucket of a chart. `negative` is the share Σ p_negative/n; `low`, `high` its 95 % interval; None where n = 0."""
+    """One bucket of a chart. `negative` is the share Σ p_negative/n; `low`, `high` its 95 % interval; None where n = 0.
+
+    `estimate` is the share corrected by what its models confuse, with a 95 % band that holds their error too (pipeline/confusion.py);
+    None where the store doesn't know what they confuse.
+    """
 
     topic: str
     start: int
@@ -171,6 +175,10 @@ class TrendPoint:
     valence: float | None
     arousal: float | None
     emotions: dict[str, float] = field(default_factory=dict)  # mean probability per emotion; empty where n = 0
+    models: tuple[str, ...] = ()  # which scored the posts; empty where that isn't known
+    estimate: float | None = None
+    estimate_low: float | None = None
+    estimate_high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,17 +193,26 @@ class TopicSummary:
     low: float | None
     high: float | None
     open_incidents: int
+    estimate: float | None = None  # as in TrendPoint
+    estimate_low: float | None = None
+    estimate_high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Share of negative posts of topic `a` minus that of `b`, with its 95 % interval; None where one has no scored post."""
+    """Share of negative posts of topic `a` minus that of `b`, with its 95 % interval; None where one has no scored post.
+
+    `estimate` is the difference of the estimates, None where one has none.
+    """
 
     a: str
     b: str
     difference: float | None
     low: float | None
     high: float | None
+    estimate: float | None = None
+    estimate_low: float | None = None
+    estimate_high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +346,7 @@ def _value(name: str, value: Any) -> Any:
     if name == "timeline":
         return [{"state": state, "at": from_ms(at)} for state, at in value]
     if isinstance(value, tuple):
-        return [to_json(item) for item in value]
+        return [item if isinstance(item, str) else to_json(item) for item in value]
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value

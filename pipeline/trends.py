@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.confusion import Z95, Known, estimate, estimate_of_several, unknown
 from pipeline.records import BIN, EMOTIONS, SCALE, Bin, TrendPoint
 
-Z95 = 1.959963984540054  # the 97.5 % point of the normal distribution
 ADDRESS = re.compile(r"https?://\S+|www\.\S+|@[\w.-]+(?:@[\w.-]+)?")
 
 
@@ -45,6 +46,7 @@ class Sums:
     valence: int
     arousal: int
     emotions: tuple[int, ...]  # in the order of EMOTIONS
+    models: tuple[str, ...] = ()  # names of the models that scored the posts, sorted; empty where that isn't known
 
 
 def effective_n(weight: int, weight_squared: int) -> float:
@@ -76,12 +78,22 @@ def share_of(weight: int, weight_squared: int, negative: int) -> tuple[float, fl
     return (share, *share_interval(share, effective_n(weight, weight_squared)))
 
 
-def trend_point(topic: str, start: int, sums: Sums) -> TrendPoint:
-    """One bucket of a chart from its sums."""
+def estimate_of(share: float | None, n: float, models: Sequence[str], known: Known) -> tuple[float, float, float] | tuple[None, None, None]:
+    """(estimate, low, high) of a share that these models found in n posts; three None unless the confusion of each is known."""
+    confusions = [known(model) for model in models]
+    sure = [one for one in confusions if one is not None]
+    if share is None or not sure or len(sure) < len(confusions):
+        return None, None, None
+    return estimate(share, n, sure[0]) if len(sure) == 1 else estimate_of_several(share, n, sure)
+
+
+def trend_point(topic: str, start: int, sums: Sums, known: Known = unknown) -> TrendPoint:
+    """One bucket of a chart from its sums; `known` gives the confusion of the models, for the estimate."""
     share, low, high = share_of(sums.weight, sums.weight_squared, sums.negative)
     if share is None:
         return TrendPoint(topic, start, sums.volume / SCALE, 0.0, None, None, None, None, None, None)
     whole = sums.weight * SCALE
+    estimated, estimate_low, estimate_high = estimate_of(share, effective_n(sums.weight, sums.weight_squared), sums.models, known)
     return TrendPoint(
         topic=topic,
         start=start,
@@ -94,6 +106,10 @@ def trend_point(topic: str, start: int, sums: Sums) -> TrendPoint:
         valence=sums.valence / whole,
         arousal=sums.arousal / whole,
         emotions=dict(zip(EMOTIONS, [total / whole for total in sums.emotions], strict=True)),
+        models=sums.models,
+        estimate=estimated,
+        estimate_low=estimate_low,
+        estimate_high=estimate_high,
     )
 
 

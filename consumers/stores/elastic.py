@@ -25,6 +25,7 @@ from consumers.stores.elastic_figures import Figures
 from consumers.stores.elastic_incidents import Incidents
 from consumers.stores.elastic_read import Reader
 from consumers.stores.elastic_write import Writer
+from pipeline.confusion import Confusion, recall
 from pipeline.errors import SettingsError, StoreBlocked, StoreBusy, StoreError
 from pipeline.ports import Change, Written
 from pipeline.records import Bin, Incident, Notification, Rejected, ScoredPost, TopicSummary, TrendPoint
@@ -115,12 +116,12 @@ class ElasticStore:
     def topics(self) -> list[TopicSummary]:
         """All topics by name, with the totals of everything stored."""
         self._recompute()
-        return self._reader.topics()
+        return self._reader.topics(recall(self._incidents.state))
 
     def trend(self, topic: str, every: int, since: int | None = None, until: int | None = None) -> list[TrendPoint]:
         """Buckets of `every` ms with posts in them; `since` and `until` are widened to whole hours (bins below 1 h)."""
         self._recompute()
-        return self._reader.trend(topic, every, since, until)
+        return self._reader.trend(topic, every, since, until, recall(self._incidents.state))
 
     def bins(self, topics: Sequence[str], since: int, until: int, as_of: int | None = None) -> list[Bin]:
         """Non-empty bins with since <= start < until; `as_of` sums the documents with ingested_at <= as_of instead."""
@@ -171,6 +172,10 @@ class ElasticStore:
     def changes(self, topic: str, since: int, until: int, after: int) -> list[Change]:
         """What was erased, edited, expired (counted per hour) or re-scored after `after` among posts created in [since, until)."""
         return self._reader.changes(topic, since, until, after)
+
+    def confusion(self, model: str) -> Confusion | None:
+        """What a model confuses, as the process that scored with it told this store; None if none did."""
+        return recall(self._incidents.state)(model)
 
     # ------------------------------------------------------------ incidents
 

@@ -43,6 +43,7 @@ class Total:
     last: int | None = None
     means: list[int] = field(default_factory=lambda: [0] * len(MEANS))
     emotions: list[int] = field(default_factory=lambda: [0] * len(EMOTIONS))
+    models: set[str] = field(default_factory=set)  # that scored them; an empty name where the index has none
 
     def add(self, other: Total) -> None:
         """The sums of both."""
@@ -52,6 +53,7 @@ class Total:
         self.last = max((at for at in (self.last, other.last) if at is not None), default=None)
         self.means = [a + b for a, b in zip(self.means, other.means, strict=True)]
         self.emotions = [a + b for a, b in zip(self.emotions, other.emotions, strict=True)]
+        self.models |= other.models
 
     @classmethod
     def of(cls, bucket: Json) -> Total:
@@ -72,6 +74,7 @@ class Total:
             last=int(bucket["last"]["value"]) if "last" in bucket else None,
             means=[total(name) for name in MEANS],
             emotions=[total(f"e_{name}") for name in EMOTIONS],
+            models={bucket["key"].get("model") or ""} if scored else set(),
         )
 
     def sums(self) -> Json:
@@ -79,6 +82,7 @@ class Total:
         return {
             "volume": self.volume, "weight": self.weight, "weight_squared": self.weight_squared,
             **dict(zip(MEANS, self.means, strict=True)), "emotions": self.emotions,
+            "models": sorted(self.models),
         }  # fmt: skip
 
 
@@ -86,7 +90,13 @@ def sums_of(parts: Iterable[Json]) -> Sums:
     """The sums of several rows as one."""
     rows = list(parts)
     plain = {name: sum(row[name] for row in rows) for name in ("volume", "weight", "weight_squared", *MEANS)}
-    return Sums(**plain, emotions=tuple(map(sum, zip(*(row["emotions"] for row in rows), strict=True))))
+    return Sums(**plain, emotions=tuple(map(sum, zip(*(row["emotions"] for row in rows), strict=True))), models=models_of(rows))
+
+
+def models_of(rows: Iterable[Json]) -> tuple[str, ...]:
+    """The names of the models that scored the posts of some sums; none if one of them isn't known, as in rows of older versions."""
+    names = {name for row in rows for name in row.get("models", [""] if row["weight"] else [])}
+    return () if "" in names else tuple(sorted(names))
 
 
 class Figures:
@@ -172,7 +182,7 @@ class Figures:
         ranges = [{"range": {"created_at": {"gte": start, "lt": end}}} for start, end in runs]
         query = _filter({"term": {"topics": topic}}, {"bool": {"should": ranges}})
         cells: dict[Cell, Total] = defaultdict(Total)
-        for bucket in self._es.composite("posts-*", query, [*_PLACE, *_PARTS, *_WEIGHT], _SUMS):
+        for bucket in self._es.composite("posts-*", query, [*_PLACE, *_PARTS, *_WEIGHT, *_MODEL], _SUMS):
             total, key = Total.of(bucket), bucket["key"]
             for platform in (key["platform"], ALL):
                 for language in (key["lang"] or NO_LANGUAGE, ALL):
@@ -217,6 +227,7 @@ _PARTS: tuple[Json, ...] = (
     {"lang": {"terms": {"field": "lang", "missing_bucket": True}}},
 )
 _WEIGHT: tuple[Json, ...] = ({"weight": {"terms": {"field": "weight"}}},)
+_MODEL: tuple[Json, ...] = ({"model": {"terms": {"field": "model", "missing_bucket": True}}},)
 _COUNTS: Json = {"scored": {"value_count": {"field": "p_negative"}}, "named": {"value_count": {"field": "author"}}}
 _SUMS: Json = {
     **_COUNTS,

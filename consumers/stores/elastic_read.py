@@ -10,10 +10,11 @@ from operator import itemgetter
 from consumers.stores.elastic_client import PAGE, Elastic, Json
 from consumers.stores.elastic_clock import Clock
 from consumers.stores.elastic_docs import doc_id, document_of, words_of
-from consumers.stores.elastic_figures import ALL, sums_of
+from consumers.stores.elastic_figures import ALL, models_of, sums_of
+from pipeline.confusion import Known
 from pipeline.ports import Change
 from pipeline.records import BIN, HOUR, Bin, ScoredPost, TopicSummary, TrendPoint
-from pipeline.trends import bin_of, check_every, floor_to, share_of, trend_point
+from pipeline.trends import bin_of, check_every, effective_n, estimate_of, floor_to, share_of, trend_point
 
 WHOLE: tuple[Json, ...] = ({"term": {"platform": ALL}}, {"term": {"language": ALL}})
 SUMS = ["start", "topic", "sums", "posts", "n_raw", "first", "last", "authors", "distinct_texts"]
@@ -26,7 +27,7 @@ class Reader:
         self._es = es
         self._clock = clock
 
-    def trend(self, topic: str, every: int, since: int | None, until: int | None) -> list[TrendPoint]:
+    def trend(self, topic: str, every: int, since: int | None, until: int | None, known: Known) -> list[TrendPoint]:
         """Buckets of `every` ms; from the hours where they fit, else from the bins. `since` and `until` are widened to whole ones."""
         check_every(every)
         self._clock.check_topic(topic)
@@ -35,7 +36,7 @@ class Reader:
         query = _filter({"term": {"topic": topic}}, {"term": {"every": name}}, *WHOLE, *_between("start", first, until))
         rows = [hit.source for hit in self._es.scan("trends", query, [{"start": "asc"}], source=["start", "sums"])]
         grouped = groupby(rows, key=lambda row: floor_to(row["start"], every))
-        return [trend_point(topic, start, sums_of(row["sums"] for row in group)) for start, group in grouped]
+        return [trend_point(topic, start, sums_of(row["sums"] for row in group), known) for start, group in grouped]
 
     def bins(self, topics: Sequence[str], since: int, until: int) -> list[Bin]:
         """The bins of some topics with since <= start < until, by start then topic."""
@@ -52,7 +53,7 @@ class Reader:
             for row in rows
         ]  # fmt: skip
 
-    def topics(self) -> list[TopicSummary]:
+    def topics(self, known: Known) -> list[TopicSummary]:
         """All topics with the totals of what is stored, from the hours after the retention horizon."""
         rows: dict[str, list[Json]] = defaultdict(list)
         query = _filter({"term": {"every": "1h"}}, *WHOLE, *_between("start", self._clock.horizon(), None))
@@ -64,7 +65,7 @@ class Reader:
         )
         buckets = answer.get("aggregations", {}).get("topics", {}).get("buckets", ())
         open_incidents = {bucket["key"]: int(bucket["doc_count"]) for bucket in buckets}
-        return [_summary(name, rows[name], open_incidents.get(name, 0)) for name in self._clock.topics()]
+        return [_summary(name, rows[name], open_incidents.get(name, 0), known) for name in self._clock.topics()]
 
     def posts(self, topic: str, since: int, until: int, limit: int, as_of: int | None, newest_first: bool) -> list[ScoredPost]:
         """Dated posts of a topic by event time; those of one millisecond by id."""
@@ -129,12 +130,14 @@ def pieces_of(query: str) -> list[list[str]]:
     return [words for words in out if words]
 
 
-def _summary(name: str, rows: list[Json], open_incidents: int) -> TopicSummary:
+def _summary(name: str, rows: list[Json], open_incidents: int, known: Known) -> TopicSummary:
     sums = [row["sums"] for row in rows]
-    share, low, high = share_of(*(sum(map(itemgetter(field), sums)) for field in ("weight", "weight_squared", "negative")))
+    weight, squared, negative = (sum(map(itemgetter(field), sums)) for field in ("weight", "weight_squared", "negative"))
+    share, low, high = share_of(weight, squared, negative)
+    estimated = estimate_of(share, effective_n(weight, squared), models_of(sums), known)
     first = min((row["first"] for row in rows), default=None)
     last = max((row["last"] for row in rows), default=None)
-    return TopicSummary(name, sum(row["posts"] for row in rows), first, last, share, low, high, open_incidents)
+    return TopicSummary(name, sum(row["posts"] for row in rows), first, last, share, low, high, open_incidents, *estimated)
 
 
 def _filter(*clauses: Json) -> Json:

@@ -28,6 +28,7 @@ from consumers.stores import (
     sqlite_write,
 )
 from consumers.stores.sqlite_file import BUSY_MS, SqliteFile
+from pipeline.confusion import Confusion
 from pipeline.errors import StoreBlocked, StoreBusy
 from pipeline.ports import Change, Written
 from pipeline.records import Bin, Incident, Notification, Rejected, ScoredPost, TopicSummary, TrendPoint
@@ -203,6 +204,11 @@ class SqliteStore:
         """What was erased, edited, expired (counted per hour) or re-scored after `after` among posts created in [since, until)."""
         with self._file.reading() as connection:
             return sqlite_read.changes(connection, topic, since, until, after)
+
+    def confusion(self, model: str) -> Confusion | None:
+        """What a model confuses, as the process that scored with it told this store; None if none did."""
+        with self._file.reading() as connection:
+            return sqlite_read.confusions(connection)(model)
 
     def save(self, incident: Incident, messages: Sequence[Notification] = ()) -> None:
         """Store the incident and queue its messages in one transaction; a message id is queued once for ever."""

@@ -7,7 +7,7 @@ from sqlite3 import Connection
 
 from consumers.stores.sqlite_meta import get_meta, topic_number
 from consumers.stores.sqlite_rows import TIE_BITS, first_key
-from consumers.stores.sqlite_schema import BIN_COLUMNS, EMOTION_COLUMNS, HOUR_COLUMNS
+from consumers.stores.sqlite_schema import BIN_COLUMNS, EMOTION_COLUMNS, HOUR_COLUMNS, MODELS
 from pipeline.records import BIN, HOUR, SCALE, Bin
 from pipeline.trends import bin_of
 
@@ -36,8 +36,8 @@ def _mean_parts() -> dict[str, str]:
 
 _SUMS = {**FIGURES, **_mean_parts()}
 _BINS_FROM_POSTS = f"""
-    INSERT INTO bins (topic, dated, start, {", ".join(BIN_COLUMNS)})
-    SELECT d.topic, d.dated, d.start, {", ".join(_SUMS[name] for name in BIN_COLUMNS)}
+    INSERT INTO bins (topic, dated, start, models, {", ".join(BIN_COLUMNS)})
+    SELECT d.topic, d.dated, d.start, GROUP_CONCAT(DISTINCT p.model), {", ".join(_SUMS[name] for name in BIN_COLUMNS)}
     FROM dirty AS d
     CROSS JOIN topic_posts AS t ON t.topic = d.topic AND t.dated = d.dated
         AND t.post >= d.start << {TIE_BITS} AND t.post < (d.start + {BIN}) << {TIE_BITS}
@@ -46,8 +46,8 @@ _BINS_FROM_POSTS = f"""
 
 _MERGED = {"first": "MIN(b.first)", "last": "MAX(b.last)"}
 _HOURS_FROM_BINS = f"""
-    INSERT INTO hours (topic, start, {", ".join(HOUR_COLUMNS)})
-    SELECT d.topic, d.hour, {", ".join(_MERGED.get(name, f"SUM(b.{name})") for name in HOUR_COLUMNS)}
+    INSERT INTO hours (topic, start, models, {", ".join(HOUR_COLUMNS)})
+    SELECT d.topic, d.hour, GROUP_CONCAT({MODELS}), {", ".join(_MERGED.get(name, f"SUM(b.{name})") for name in HOUR_COLUMNS)}
     FROM (SELECT DISTINCT topic, start - start % {HOUR} AS hour FROM dirty ORDER BY 1, 2) AS d
     CROSS JOIN bins AS b ON b.topic = d.topic AND b.dated IN (0, 1) AND b.start >= d.hour AND b.start < d.hour + {HOUR}
     GROUP BY d.topic, d.hour"""

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from sqlite3 import Connection
 
 import orjson
 
 from consumers.stores.revision import LAST_TIME, storable
+from consumers.stores.sqlite_incidents import state
 from consumers.stores.sqlite_meta import get_meta, topic_number
 from consumers.stores.sqlite_rows import SELECT_POST, TIE_BITS, document_of, first_key
-from consumers.stores.sqlite_schema import SUM_COLUMNS
+from consumers.stores.sqlite_schema import MODELS, SUM_COLUMNS
+from pipeline.confusion import Known, recall
 from pipeline.ports import Change
 from pipeline.records import BIN, HOUR, ScoredPost, TopicSummary, TrendPoint
-from pipeline.trends import Sums, check_every, floor_to, share_of, trend_point
+from pipeline.trends import Sums, check_every, effective_n, estimate_of, floor_to, share_of, trend_point
 
 _SUMMED = ", ".join(f"SUM({name}) AS {name}" for name in SUM_COLUMNS)
-_HOURS = f"SELECT start, {', '.join(SUM_COLUMNS)} FROM hours WHERE topic = ?1 AND start >= ?2 AND start < ?3 ORDER BY start"
-_BUCKETS_OF_HOURS = f"SELECT start / ?4 * ?4 AS bucket, {_SUMMED} FROM ({_HOURS}) GROUP BY bucket ORDER BY bucket"
+_HOURS = f"""
+    SELECT start, {MODELS} AS models, n_raw, {", ".join(SUM_COLUMNS)} FROM hours
+    WHERE topic = ?1 AND start >= ?2 AND start < ?3 ORDER BY start"""
+_BUCKETS_OF_HOURS = f"""
+    SELECT start / ?4 * ?4 AS bucket, GROUP_CONCAT(models), SUM(n_raw), {_SUMMED} FROM ({_HOURS}) GROUP BY bucket ORDER BY bucket"""
 _BUCKETS_OF_BINS = f"""
-    SELECT start / ?4 * ?4 AS bucket, {_SUMMED} FROM bins
+    SELECT start / ?4 * ?4 AS bucket, GROUP_CONCAT({MODELS}), SUM(n_raw), {_SUMMED} FROM bins
     WHERE topic = ?1 AND dated IN (0, 1) AND start >= ?2 AND start < ?3 GROUP BY bucket ORDER BY bucket"""
 
 
@@ -33,31 +39,56 @@ def trend(connection: Connection, topic: str, every: int, since: int | None, unt
         rows = connection.execute(_HOURS, bounds)
     else:
         rows = connection.execute(_BUCKETS_OF_BINS if every % HOUR else _BUCKETS_OF_HOURS, (*bounds, every))
-    return [trend_point(topic, start, _sums(*sums)) for start, *sums in rows]
+    known = confusions(connection)
+    return [trend_point(topic, start, _sums(models, *sums), known) for start, models, _, *sums in rows.fetchall()]
 
 
-def _sums(volume: int, weight: int, squared: int, negative: int, intensity: int, valence: int, arousal: int, *emotions: int) -> Sums:
-    return Sums(volume, weight, squared, negative, intensity, valence, arousal, emotions)
+def confusions(connection: Connection) -> Known:
+    """What the models confuse, as this store was told."""
+    return recall(partial(state, connection))
+
+
+def _sums(
+    models: str | None, volume: int, weight: int, squared: int, negative: int, intensity: int, valence: int, arousal: int, *emotions: int
+) -> Sums:
+    return Sums(volume, weight, squared, negative, intensity, valence, arousal, emotions, _names(models))
+
+
+def _names(models: str | None) -> tuple[str, ...]:
+    """Names with commas between → names; none if one of them isn't known."""
+    names = set() if models is None else set(models.split(","))
+    return () if "" in names else tuple(sorted(names))
 
 
 def topics(connection: Connection) -> list[TopicSummary]:
     """All topics with the totals of what is stored, from the hours after the retention horizon."""
+    known = confusions(connection)
     rows = connection.execute(
-        """SELECT topics.name, COALESCE(SUM(posts), 0), MIN(first), MAX(last),
+        f"""SELECT topics.name, COALESCE(SUM(posts), 0), MIN(first), MAX(last), GROUP_CONCAT(DISTINCT {MODELS}),
                COALESCE(SUM(weight), 0), COALESCE(SUM(weight_squared), 0), COALESCE(SUM(negative), 0),
                (SELECT COUNT(*) FROM incidents WHERE incidents.topic = topics.name AND open)
            FROM topics LEFT JOIN hours ON hours.topic = topics.topic AND hours.start >= ?
            GROUP BY topics.topic ORDER BY topics.name""",
         (get_meta(connection, "horizon"),),
     )
-    return [_summary(*row) for row in rows]
+    return [_summary(*row, known) for row in rows.fetchall()]
 
 
 def _summary(
-    name: str, posts: int, first: int | None, last: int | None, weight: int, squared: int, negative: int, open_incidents: int
+    name: str,
+    posts: int,
+    first: int | None,
+    last: int | None,
+    models: str | None,
+    weight: int,
+    squared: int,
+    negative: int,
+    open_incidents: int,
+    known: Known,
 ) -> TopicSummary:
     share, low, high = share_of(weight, squared, negative)
-    return TopicSummary(name, posts, first, last, share, low, high, open_incidents)
+    estimated = estimate_of(share, effective_n(weight, squared), _names(models), known)
+    return TopicSummary(name, posts, first, last, share, low, high, open_incidents, *estimated)
 
 
 def posts(

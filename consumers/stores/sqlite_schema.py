@@ -28,6 +28,9 @@ SUM_COLUMNS = ("volume", "weight", "weight_squared", "negative", "intensity", "v
 HOUR_COLUMNS = ("posts", "first", "last", "n_raw", *SUM_COLUMNS)
 BIN_COLUMNS = (*HOUR_COLUMNS, "authors", "distinct_texts")
 
+# The names of the models that scored a row's posts, with commas between; an empty name stands for posts from before they were kept.
+MODELS = "CASE WHEN models IS NULL AND n_raw > 0 THEN '' ELSE models END"
+
 Migration = Callable[[sqlite3.Connection], None]
 
 
@@ -93,7 +96,13 @@ def _service_tables() -> tuple[str, ...]:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (create,)  # the n-th makes version n of version n − 1
+def name_the_models(connection: sqlite3.Connection) -> None:
+    """Version 2: bins and hours know which models scored their posts (names with commas between; null in what is older)."""
+    for table in ("bins", "hours"):
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN models TEXT")
+
+
+MIGRATIONS: tuple[Migration, ...] = (create, name_the_models)  # the n-th makes version n of version n − 1
 
 
 def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:

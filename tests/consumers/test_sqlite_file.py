@@ -20,8 +20,9 @@ from contracts.store_samples import FOREVER, T0, scored
 
 from consumers.stores.sqlite import SqliteStore
 from consumers.stores.sqlite_schema import MIGRATIONS, migrate
+from pipeline.confusion import Confusion, state_name, to_state
 from pipeline.errors import StoreBlocked, StoreBusy, StoreError
-from pipeline.records import HOUR
+from pipeline.records import BIN, HOUR
 
 NOBODY = 65_534
 
@@ -40,8 +41,11 @@ def file(tmp_path: Path) -> Path:
 # ---------------------------------------------------------------- versions
 
 
+NEWEST = len(MIGRATIONS)
+
+
 def add_a_column(connection: sqlite3.Connection) -> None:
-    """A migration as version 2 may have one."""
+    """A migration as the next version may have one."""
     connection.execute("ALTER TABLE posts ADD COLUMN mood TEXT NOT NULL DEFAULT 'none'")
 
 
@@ -63,8 +67,8 @@ def version(path: Path) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def make_version_1(path: Path) -> None:
-    """A store of version 1 with two posts."""
+def make_store(path: Path) -> None:
+    """A store of the present version with two posts."""
     with closing(open_store(path)) as store:
         store.write([scored(1), scored(2)])
 
@@ -76,11 +80,11 @@ def run_migrations(path: Path, *more: Callable[[sqlite3.Connection], None]) -> N
 
 
 def test_an_older_store_is_migrated_after_a_backup(file: Path) -> None:
-    """The posts are still there, and FILE.v1.bak is the store as it was."""
-    make_version_1(file)
+    """The posts are still there, and FILE.v<n>.bak is the store as it was."""
+    make_store(file)
     run_migrations(file, add_a_column)
-    backup = file.with_name("store.db.v1.bak")
-    assert (2, True, 1, False) == (version(file), "mood" in columns(file), version(backup), "mood" in columns(backup))
+    backup = file.with_name(f"store.db.v{NEWEST}.bak")
+    assert (NEWEST + 1, True, NEWEST, False) == (version(file), "mood" in columns(file), version(backup), "mood" in columns(backup))
     with closing(open_store(backup)) as store:
         assert 2 == store.count()
     with closing(sqlite3.connect(file)) as connection:
@@ -89,27 +93,47 @@ def test_an_older_store_is_migrated_after_a_backup(file: Path) -> None:
 
 def test_a_migration_that_fails_changes_nothing(file: Path) -> None:
     """The store keeps its version and its columns and opens as before."""
-    make_version_1(file)
+    make_store(file)
     with pytest.raises(sqlite3.OperationalError, match="nowhere"):
         run_migrations(file, add_and_fail)
-    assert (1, False) == (version(file), "mood" in columns(file))
+    assert (NEWEST, False) == (version(file), "mood" in columns(file))
     with closing(open_store(file)) as store:
         assert 2 == store.count()
 
 
+def test_figures_of_version_1_have_no_estimate(file: Path) -> None:
+    """Its bins don't say which model scored them, so an hour that holds one of them stays uncorrected when newer posts come."""
+    with closing(open_store(file)) as store:
+        store.write([scored(1), scored(2)])
+        store.refresh()
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("ALTER TABLE bins DROP COLUMN models")
+        connection.execute("ALTER TABLE hours DROP COLUMN models")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    with closing(open_store(file)) as store:
+        store.save_state(state_name("model@1"), to_state(Confusion(0.1, 0.5, 0.02, 0.06, 1e-5, 1e-5, 0.0)))
+        store.write([scored(3, created_at=T0 + BIN)])
+        old, new = store.trend("tea", BIN)
+        assert ((), None) == (old.models, old.estimate)
+        assert ("model@1",) == new.models
+        assert new.estimate is not None
+        assert [((), None)] == [(point.models, point.estimate) for point in store.trend("tea", HOUR)]
+
+
 def test_opening_again_migrates_nothing(file: Path) -> None:
     """A store of the present version gets no backup."""
-    make_version_1(file)
-    make_version_1(file)
+    make_store(file)
+    make_store(file)
     assert [] == list(file.parent.glob("*.bak"))
 
 
 def test_a_newer_store_is_refused_with_both_versions(file: Path) -> None:
     """Nothing is written to it."""
-    make_version_1(file)
+    make_store(file)
     with closing(sqlite3.connect(file)) as connection:
-        connection.execute("PRAGMA user_version = 7")
-    with pytest.raises(StoreError, match=r"version 7.* up to version 1: use a newer moodstream"):
+        connection.execute("PRAGMA user_version = 77")
+    with pytest.raises(StoreError, match=rf"version 77.* up to version {NEWEST}: use a newer moodstream"):
         open_store(file)
 
 
@@ -133,7 +157,7 @@ def test_a_file_that_is_no_database_is_refused(file: Path) -> None:
 
 def test_a_damaged_store_is_a_store_error(file: Path) -> None:
     """Not StoreBlocked: waiting doesn't mend it."""
-    make_version_1(file)
+    make_store(file)
     with file.open("r+b") as raw:
         raw.seek(4096)
         raw.write(random.Random(1).randbytes(file.stat().st_size - 4096))
@@ -209,7 +233,7 @@ def as_nobody() -> Iterator[None]:
 def test_a_store_that_may_not_be_written_is_blocked(open_folder: Path) -> None:
     """The message names the file and the permissions."""
     file = open_folder / "store.db"
-    make_version_1(file)
+    make_store(file)
     file.chmod(0o444)
     open_folder.chmod(0o555)
     with as_nobody(), pytest.raises(StoreBlocked, match=r"store\.db can't be written .* permissions"):

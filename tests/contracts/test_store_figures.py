@@ -12,9 +12,12 @@ from contracts.store_samples import FOREVER, PROPERTY, T0, incident, score, scor
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.confusion import Confusion, estimate, estimate_of_several, state_name, to_state
 from pipeline.ports import Store
 from pipeline.records import BIN, DAY, EMOTIONS, HOUR, MINUTE, Bin, ScoredPost, TopicSummary
 from pipeline.trends import share_interval
+
+CONFUSION = Confusion(0.1, 0.5, 0.02, 0.06, 1e-5, 1e-5, 0.0)
 
 
 def true_bins(posts: Sequence[ScoredPost], topic: str) -> list[Bin]:
@@ -155,6 +158,33 @@ def test_weights_count_in_share_and_interval(store: Store) -> None:
     share = (3 * negative[0] + negative[1]) / 4
     assert (4.0, pytest.approx(share)) == (point.n, point.negative)
     assert pytest.approx(share_interval(share, 16 / 10)) == (point.low, point.high)
+
+
+def test_a_trend_point_has_the_share_corrected_by_what_its_model_confuses(store: Store) -> None:
+    """The estimate is that of the bucket's mean and effective number of posts; without the model's constants there is none."""
+    store.write([scored(1, weight=3.0), scored(2), scored(3, score=None), scored(4, created_at=T0 + DAY, score=score(4, model="other@1"))])
+    assert [None, None] == [point.estimate for point in store.trend("tea", HOUR)]
+    store.save_state(state_name("model@1"), to_state(CONFUSION))
+    first, second = store.trend("tea", HOUR)
+    expected = estimate(first.negative or 0.0, 16 / 10, CONFUSION)
+    assert (expected, ("model@1",)) == ((first.estimate, first.estimate_low, first.estimate_high), first.models)
+    assert (None, None, None, ("other@1",)) == (second.estimate, second.estimate_low, second.estimate_high, second.models)
+    assert (CONFUSION, None) == (store.confusion("model@1"), store.confusion("other@1"))
+    assert [None] == [topic.estimate for topic in store.topics()]
+
+
+def test_posts_of_two_models_in_one_bucket_have_the_estimates_of_both(store: Store) -> None:
+    """The band reaches from the lowest to the highest end of the two models'; so does that of the topic as a whole."""
+    other = Confusion(0.2, 0.4, 0.02, 0.06, 1e-5, 1e-5, 0.0)
+    store.write([scored(1), scored(2, created_at=T0 + BIN, score=score(4, model="other@1"))])
+    store.save_state(state_name("model@1"), to_state(CONFUSION))
+    store.save_state(state_name("other@1"), to_state(other))
+    (point,) = store.trend("tea", HOUR)
+    (topic,) = store.topics()
+    expected = estimate_of_several(point.negative or 0.0, 2.0, [CONFUSION, other])
+    assert (expected, ("model@1", "other@1")) == ((point.estimate, point.estimate_low, point.estimate_high), point.models)
+    assert expected == (topic.estimate, topic.estimate_low, topic.estimate_high)
+    assert [("model@1",), ("other@1",)] == [bucket.models for bucket in store.trend("tea", BIN)]
 
 
 def test_trends_can_be_cut_and_have_any_bucket_of_whole_bins(store: Store) -> None:
