@@ -7,6 +7,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Moment = str  # RFC 3339 in UTC, e.g. 2026-11-01T00:00:00.000Z
+ESTIMATE: Any = Field(description="the share corrected by what its models confuse; null where the store doesn't know that")
+ESTIMATE_LOW: Any = Field(description="lower end of its 95 % band, which holds the model's error too")
+ESTIMATE_HIGH: Any = Field(description="upper end of that band")
 
 
 class _Shape(BaseModel):
@@ -30,6 +33,9 @@ class Topic(_Shape):
     low: float | None = Field(description="lower end of its 95 % interval")
     high: float | None = Field(description="upper end of its 95 % interval")
     open_incidents: int
+    estimate: float | None = ESTIMATE
+    estimate_low: float | None = ESTIMATE_LOW
+    estimate_high: float | None = ESTIMATE_HIGH
 
 
 class TrendPoint(_Shape):
@@ -46,6 +52,10 @@ class TrendPoint(_Shape):
     valence: float | None
     arousal: float | None
     emotions: dict[str, float] = Field(description="mean probability per emotion; empty where n = 0")
+    models: list[str] = Field(description="which models scored the posts; empty where that isn't known")
+    estimate: float | None = ESTIMATE
+    estimate_low: float | None = ESTIMATE_LOW
+    estimate_high: float | None = ESTIMATE_HIGH
 
 
 class Difference(_Shape):
@@ -56,6 +66,9 @@ class Difference(_Shape):
     difference: float | None
     low: float | None
     high: float | None
+    estimate: float | None = Field(description="the difference of the estimates; null where one topic has none")
+    estimate_low: float | None = ESTIMATE_LOW
+    estimate_high: float | None = ESTIMATE_HIGH
 
 
 class Comparison(_Shape):

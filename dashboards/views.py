@@ -13,7 +13,7 @@ from pipeline.drivers import OTHER
 from pipeline.errors import NotFoundError
 from pipeline.ports import IncidentStore, TrendReader
 from pipeline.records import BIN, DAY, HOUR, MINUTE, Driver, Evidence, Incident, ScoredPost, TopicSummary, TrendPoint
-from pipeline.shares import total
+from pipeline.shares import as_estimated, total
 from pipeline.trends import floor_to
 
 OPEN_STATES = frozenset({"open", "growing", "peak", "quiet"})
@@ -43,6 +43,7 @@ class TopicView:
     hour: TrendPoint  # the last hour of the clock
     before: TrendPoint  # the equally long stretch before it
     incidents: Sequence[Incident]  # newest onset first
+    corrected: bool  # all shares are estimates; else none is
 
     @property
     def open(self) -> list[Incident]:
@@ -91,6 +92,11 @@ class Overview:
     topics: Sequence[TopicView]
     hidden: int  # topics beyond MOST_TOPICS
     feed: Sequence[Incident]
+
+    @property
+    def corrected(self) -> bool:
+        """Whether the shares of all topics are estimates."""
+        return all(topic.corrected for topic in self.topics)
 
     @property
     def all_points(self) -> list[TrendPoint]:
@@ -192,10 +198,13 @@ def _topic(store: Reader, summary: TopicSummary, range_name: str, now: int, inci
     frame = window(range_name, now, summary.last)
     points = store.trend(summary.topic, frame.every, frame.before, frame.end)
     shown = within(points, frame.start, frame.end)
-    before = total(summary.topic, frame.before, within(points, frame.before, frame.start))
+    before = total(summary.topic, frame.before, within(points, frame.before, frame.start), store.confusion)
     recent = floor_to(now, BIN) + BIN - HOUR
-    hour = total(summary.topic, recent, store.trend(summary.topic, BIN, recent, recent + HOUR))
-    return TopicView(summary, frame, shown, total(summary.topic, frame.start, shown), hour, before, incidents)
+    hour = total(summary.topic, recent, store.trend(summary.topic, BIN, recent, recent + HOUR), store.confusion)
+    figures = [total(summary.topic, frame.start, shown, store.confusion), hour, before]
+    estimated = as_estimated([*figures, *shown])
+    whole, hour, before, *shown = estimated or [*figures, *shown]
+    return TopicView(summary, frame, shown, whole, hour, before, incidents, corrected=estimated is not None)
 
 
 def _by_kind(drivers: Sequence[Driver]) -> dict[str, Sequence[Driver]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.labels import EMOTION_COLUMNS, SENTIMENT_COLUMNS
 from pipeline.confusion import Confusion
+from pipeline.ports import Classifier
 from pipeline.records import EMOTIONS, SCALE
 
 Array = NDArray[np.float64]
@@ -93,9 +94,7 @@ def fit(raw: Array, emotions: Array, sentiments: Array) -> Calibration:
     half = Calibration(scale, shift, sentiment_scale, sentiment_shift, np.full(28, SCALE // 2))
     p = np.rint(half.emotions(raw) * SCALE)
     thresholds = np.array([best_threshold(p[:, k], emotions[:, k]) for k in range(len(EMOTIONS))], np.int64)
-    return Calibration(
-        scale, shift, sentiment_scale, sentiment_shift, thresholds, confusion(half.sentiments(raw)[:, 0], sentiments[:, 0])
-    )
+    return Calibration(scale, shift, sentiment_scale, sentiment_shift, thresholds, confusion(half.sentiments(raw)[:, 0], sentiments[:, 0]))
 
 
 def confusion(p: Array, negative: Array) -> Confusion | None:
@@ -121,6 +120,13 @@ def confusion(p: Array, negative: Array) -> Confusion | None:
         high_error=float(negative**2 @ above**2) / counts[1] ** 2,
         shared_error=float((other * negative) @ (below * above)) / (counts[0] * counts[1]),
     )
+
+
+def confusion_of(classifier: Classifier) -> Confusion | None:
+    """What an engine's checkpoint says of its confusion; None if it says nothing."""
+    own: Confusion | None = getattr(classifier, "confusion", None)
+    calibration = getattr(classifier, "calibration", None)
+    return own or getattr(calibration, "confusion", None)
 
 
 def best_threshold(p: Array, truth: Array) -> int:

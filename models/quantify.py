@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import calibrate, dataset
-from models.cascade import Cascade
 from models.checkpoint import Checkpoint, open_checkpoint, save
 from models.labels import SENTIMENT_COLUMNS
 from pipeline.confusion import Confusion, estimate
@@ -25,13 +24,6 @@ _STEPS: Final = 200  # of expectation maximisation at most
 _CLOSE: Final = 1e-5
 
 
-def confusion_of(classifier: Classifier) -> Confusion | None:
-    """What an engine's checkpoint says of its confusion; None if it says nothing."""
-    own: Confusion | None = getattr(classifier, "confusion", None)
-    calibration = getattr(classifier, "calibration", None)
-    return own or getattr(calibration, "confusion", None)
-
-
 def measured(classifier: Classifier, data: Path) -> Confusion | None:
     """The confusion of an engine on GoEmotions dev, from its scores. `data`: the licensed sets."""
     dev = dataset.goemotions(data / "goemotions", "dev")
@@ -41,6 +33,8 @@ def measured(classifier: Classifier, data: Path) -> Confusion | None:
 
 def add_cascade(static: Path, onnx: Path, data: Path) -> Checkpoint:
     """Write into the static checkpoint what the cascade of the two confuses, as neither of them can say it alone."""
+    from models.cascade import Cascade
+
     first, second = open_checkpoint(static), open_checkpoint(onnx)
     found = measured(Cascade(first, second), data)
     options = {name: value for name, value in first.options.items() if name != "cascade"}

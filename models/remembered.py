@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from models.calibrate import confusion_of
 from pipeline.ports import Classifier, Counting
 from pipeline.records import Score
 
@@ -15,6 +16,7 @@ class Remembered:
         """`most`: texts that are remembered, about 1.5 kB each; the half that was asked about longest ago goes when it is full."""
         self.name = classifier.name
         self.languages = classifier.languages
+        self.confusion = confusion_of(classifier)
         self._classifier = classifier
         self._half = max(1, most // 2)
         self._young: dict[str, Score] = {}

@@ -65,15 +65,17 @@ def estimate(mean: float, n: float, confusion: Confusion) -> tuple[float, float,
     The share is the probabilistic adjusted count of Bella et al., Quantification via probability estimators, ICDM 2010. The band holds
     every share under which the mean is at most 1.96 standard deviations off, as Wilson's interval does; the deviation is that of n
     posts around the mean and that of the constants (Fieller 1954). With constants 0 and 1 it is Wilson's interval.
-    A mean beyond the constants counts as one that equals them.
+    A mean more than one deviation beyond the constants counts as one that is so far off: the farther off, the less it looks like any
+    share, and the band would shrink to nothing.
     """
     c, gap = confusion, confusion.high - confusion.low
-    off = min(max(mean, c.low), c.high) - c.low
+    least, most = c.low - math.sqrt(c.low_variance / n + c.low_error), c.high + math.sqrt(c.high_variance / n + c.high_error)
+    off = min(max(mean, least), most) - c.low
     z2 = Z95 * Z95
     a = gap * gap * (1 + z2 / n) - z2 * (c.low_error + c.high_error - 2 * c.shared_error)
     b = 2 * gap * off + z2 * ((c.high_variance - c.low_variance + gap * gap) / n - 2 * c.low_error + 2 * c.shared_error)
     rest = off * off - z2 * (c.low_variance / n + c.low_error)
-    share = off / gap
+    share = min(max(off / gap, 0.0), 1.0)
     if a <= 0:  # the constants may be equal: nothing is known
         return share, 0.0, 1.0
     root = math.sqrt(max(0.0, b * b - 4 * a * rest))

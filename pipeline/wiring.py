@@ -8,13 +8,13 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import NotFoundError, SettingsError, Unavailable
+from pipeline.errors import NotFoundError, SettingsError, StoreBusy, Unavailable
 from pipeline.records import MINUTE
 from pipeline.settings import Settings, SourceSettings, TopicSettings, load
 
@@ -139,8 +139,10 @@ def tune() -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
-def context(settings: Settings, topics: Sequence[TopicSettings] | None = None, *, model: Classifier | None = None) -> Context:
-    """What the stages need: topics, model, limits, key."""
+def context(
+    settings: Settings, topics: Sequence[TopicSettings] | None = None, *, model: Classifier | None = None, store: Store | None = None
+) -> Context:
+    """What the stages need: topics, model, limits, key. The `store` that the scores go to is told what the model confuses."""
     from pipeline.stages import Context
     from pipeline.topics import Matcher
 
@@ -151,8 +153,22 @@ def context(settings: Settings, topics: Sequence[TopicSettings] | None = None, *
         author_key=author_key(settings),
         limits=settings.limits,
     )
+    if store is not None:
+        tell_confusion(store, made.classifier)
     tune()
     return made
+
+
+def tell_confusion(store: Store, model: Classifier) -> None:
+    """Keep what a model confuses in the store, so that whoever reads its scores can estimate shares without the model."""
+    from models.calibrate import confusion_of
+    from pipeline.confusion import state_name, to_state
+
+    found = confusion_of(model)
+    # A store that is too busy just now is told at the next start; until then it shows shares without an estimate.
+    with suppress(StoreBusy):
+        if found is not None and store.confusion(model.name) != found:
+            store.save_state(state_name(model.name), to_state(found))
 
 
 def sources(settings: Settings, clock: Clock, wait: Callable[[float], bool]) -> list[Source]:

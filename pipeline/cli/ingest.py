@@ -173,7 +173,7 @@ class Ingest:
         self._settings = settings
         self._store = store
         self._layout = layout
-        self._context = wiring.context(settings)
+        self._context = wiring.context(settings, store=store)
 
     def run(self, files: Sequence[Path]) -> None:
         """Store the files' rows, then recompute bins and look for incidents. Their messages are left to `run`: this never sends."""

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from pipeline.ports import Store
     from pipeline.records import TopicSummary
 
-TOPIC_COLUMNS = ("topic", "posts", "first", "last", "negative", "low", "high", "open_incidents")
-TREND_COLUMNS = ("start", "n", "negative", "low", "high", "intensity", "valence", "volume")
-COMPARE_COLUMNS = ("topic", "n", "negative", "low", "high", "intensity", "valence")
+ESTIMATE = ("estimate", "estimate_low", "estimate_high")
+TOPIC_COLUMNS = ("topic", "posts", "first", "last", "negative", "low", "high", "open_incidents", *ESTIMATE)
+TREND_COLUMNS = ("start", "n", "negative", "low", "high", "intensity", "valence", "volume", *ESTIMATE)
+COMPARE_COLUMNS = ("topic", "n", "negative", "low", "high", "intensity", "valence", *ESTIMATE)
+SHARE_COLUMNS = ("share", "low", "high")  # in a table: the estimate if there is one, else the uncorrected share, as the title says
 POST_COLUMNS = ("created_at", "platform", "post_id", "negative", "labels", "text")
 SHOWN_TEXT = 160  # characters of a text in a table; --json and --csv have it whole
 
@@ -42,10 +44,10 @@ def register(app: typer.Typer) -> None:
 
 
 def topics(store: StoreOption = None, config: ConfigOption = None, as_json: JsonOption = False, as_csv: CsvOption = False) -> None:
-    """List the topics: posts, share of negative ones with its 95 % interval, open incidents."""
+    """List the topics: posts, share of negative ones with its 95 % band, open incidents."""
     with reading(store, config) as opened:
         rows = [to_json(summary) for summary in opened.topics()]
-    show(rows, TOPIC_COLUMNS, ("topic", "posts", "last", "negative", "low", "high", "open"), as_json, as_csv, short=_short_topic)
+    show(rows, TOPIC_COLUMNS, ("topic", "posts", "last", *SHARE_COLUMNS, "corrected", "open"), as_json, as_csv, short=_short_topic)
 
 
 def trends(
@@ -58,14 +60,19 @@ def trends(
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """Show how a topic moved: per bucket the posts, the negative share with its 95 % interval, intensity, valence, emotions."""
+    """Show how a topic moved: per bucket the posts, the negative share with its 95 % band, intensity, valence, emotions.
+
+    The table has the estimated share, which is corrected by what the model confuses and whose band holds its error; where the store
+    doesn't know that, the uncorrected one (`corrected` says no). JSON and CSV have both: negative, low, high; estimate, …
+    """
     width = bucket(every)
     start, end = stretch(since, until)
     with reading(store, config) as opened:
         rows = [to_json(point) for point in opened.trend(topic, width, start, end)]
         if not rows:
             _say_where(topic, opened.topics())
-    show(rows, _with_emotions(rows), ("start", "n", "negative", "low", "high", "intensity", "valence"), as_json, as_csv, flat=_flat_trend)
+    shown = ("start", "n", *SHARE_COLUMNS, "corrected", "intensity", "valence")
+    show(rows, _with_emotions(rows), shown, as_json, as_csv, flat=_flat_trend, short=_short_share)
 
 
 def search(
@@ -97,7 +104,7 @@ def compare(
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """Put topics side by side: negative share with its interval, and each pair's difference with its 95 % interval."""
+    """Put topics side by side: negative share with its 95 % band, and each pair's difference; columns as in `trends`."""
     names = list(dict.fromkeys(name.strip() for name in topics.split(",") if name.strip()))
     if len(names) < 2:
         raise InputError("name at least two topics, separated by commas: --topics dresses,shoes")
@@ -107,9 +114,11 @@ def compare(
     if as_json and not as_csv:
         write_json(found)
         return
-    show(found["topics"], COMPARE_COLUMNS, COMPARE_COLUMNS, as_json, as_csv)
+    shown = ("topic", "n", *SHARE_COLUMNS, "corrected", "intensity", "valence")
+    show(found["topics"], COMPARE_COLUMNS, shown, as_json, as_csv, short=_short_share)
     if not as_csv:
-        write_rows(found["differences"], ("a", "b", "difference", "low", "high"), as_csv=False, title="negative share of a minus b")
+        rows = [_short_share(row, "difference") for row in found["differences"]]
+        write_rows(rows, ("a", "b", *SHARE_COLUMNS, "corrected"), as_csv=False, title="negative share of a minus b")
 
 
 def rejected(
@@ -200,4 +209,10 @@ def _short_post(row: Row) -> Row:
 
 
 def _short_topic(row: Row) -> Row:
-    return {**row, "open": row["open_incidents"]}
+    return {**_short_share(row), "open": row["open_incidents"]}
+
+
+def _short_share(row: Row, uncorrected: str = "negative") -> Row:
+    if row["estimate"] is None:
+        return {**row, "share": row[uncorrected], "corrected": None if row[uncorrected] is None else "no"}
+    return {**row, "share": row["estimate"], "low": row["estimate_low"], "high": row["estimate_high"], "corrected": "yes"}

@@ -175,7 +175,7 @@ def _demo(settings: Settings, store: Store, seed: int | None, wait: Any = None) 
     start = to_ms(SEEDED_START) if seed is not None else wiring.wall_clock() // MINUTE * MINUTE
     clock = SteppedClock(start)
     feed = Synthetic(random.SystemRandom().randrange(2**31) if seed is None else seed, rate=RATE, stories=default_stories(start))
-    service = Embedded(store, wiring.context(settings), wiring.watch(settings, store), clock, wait)
+    service = Embedded(store, wiring.context(settings, store=store), wiring.watch(settings, store), clock, wait)
     return Demo(service, feed.arriving, clock)
 
 
@@ -223,7 +223,7 @@ def _run(settings: Settings, store: Store, stopping: threading.Event, once: bool
     from consumers.runner import Runner
     from pipeline.notify import Outbox
 
-    service = Embedded(store, wiring.context(settings), wiring.watch(settings, store), wiring.wall_clock, stopping.wait)
+    service = Embedded(store, wiring.context(settings, store=store), wiring.watch(settings, store), wiring.wall_clock, stopping.wait)
     runner = Runner(
         service,
         wiring.sources(settings, wiring.wall_clock, stopping.wait),

@@ -190,7 +190,7 @@ def _work(settings: Settings, health_port: int, health_host: str) -> None:
     store = _waiting_for(lambda: wiring.open_store(settings.store), "the store", settings.kafka.wait_seconds, waiting)
     metrics, ended = WorkerMetrics(), threading.Event()
     letters, view = LetterTopic(settings.kafka), GroupView(settings.kafka)
-    work = Work(wiring.context(settings), store, letters, wiring.wall_clock, metrics)
+    work = Work(wiring.context(settings, store=store), store, letters, wiring.wall_clock, metrics)
     faust_app = worker_app.build(settings.kafka, work, partitions)
     pulse = Pulse(wiring.monotonic)
     looking = threading.Thread(target=watch, args=(pulse, view.progress, lambda: worker_app.assigned(faust_app), ended), daemon=True)

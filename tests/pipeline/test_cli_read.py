@@ -55,7 +55,8 @@ def test_topics_as_json(ask: Ask, stored: SqliteStore) -> None:
     """Every topic with exactly the keys of the contract."""
     found = json.loads(ask("topics", "--json"))
     assert [to_json(summary) for summary in stored.topics()] == found
-    assert ["topic", "posts", "first", "last", "negative", "low", "high", "open_incidents"] == list(found[0])
+    estimate = ["estimate", "estimate_low", "estimate_high"]
+    assert ["topic", "posts", "first", "last", "negative", "low", "high", "open_incidents", *estimate] == list(found[0])
     assert {TOPIC: 1} == {row["topic"]: row["open_incidents"] for row in found if row["open_incidents"]}
     stored.close()
 
