@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from sqlite3 import Connection
+from typing import Any
 
 import orjson
 
@@ -71,21 +72,11 @@ def topics(connection: Connection) -> list[TopicSummary]:
            GROUP BY topics.topic ORDER BY topics.name""",
         (get_meta(connection, "horizon"),),
     )
-    return [_summary(*row, known) for row in rows.fetchall()]
+    return [_summary(row, known) for row in rows.fetchall()]
 
 
-def _summary(
-    name: str,
-    posts: int,
-    first: int | None,
-    last: int | None,
-    models: str | None,
-    weight: int,
-    squared: int,
-    negative: int,
-    open_incidents: int,
-    known: Known,
-) -> TopicSummary:
+def _summary(row: tuple[Any, ...], known: Known) -> TopicSummary:
+    name, posts, first, last, models, weight, squared, negative, open_incidents = row
     share, low, high = share_of(weight, squared, negative)
     estimated = estimate_of(share, effective_n(weight, squared), _names(models), known)
     return TopicSummary(name, posts, first, last, share, low, high, open_incidents, *estimated)
