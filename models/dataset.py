@@ -174,11 +174,16 @@ _MIX: tuple[tuple[str, Callable[[Path], Examples], int], ...] = (
 )
 
 
-def training_sets(data: Path) -> list[tuple[Examples, int]]:
-    """Every training set and how many of its examples an epoch takes. InputError if `data` is not the folder of the sets."""
+def training_sets(data: Path, emobank_times: int = 1) -> list[tuple[Examples, int]]:
+    """Every training set and how many of its examples an epoch takes, EmoBank so many times over.
+
+    InputError if `data` is not the folder of the sets.
+    """
     if not (data / "goemotions" / "train.tsv").is_file():
         raise InputError(f"no goemotions/train.tsv under {data}; give the folder with the licensed sets, e.g. --data ../shared/data")
-    return [(load(data), most) for _, load, most in _MIX]
+    return [
+        (join([load(data)] * emobank_times), most * emobank_times) if name == "emobank" else (load(data), most) for name, load, most in _MIX
+    ]
 
 
 def epoch(sets: list[tuple[Examples, int]], seed: int) -> Examples:

@@ -22,7 +22,7 @@ from models.card import transformer_card
 from models.checkpoint import Checkpoint
 from models.checkpoint import save as save_checkpoint
 from models.labels import AROUSAL, EMOTION_COLUMNS, INTENSITY, PLUTCHIK_COLUMNS, SENTIMENT_COLUMNS, VALENCE
-from models.network import Network, pretrained
+from models.network import Network, pretrained, trained
 from models.teacher import with_emotions_taught
 from models.wording import prepare
 from pipeline.errors import ModelError
@@ -50,6 +50,7 @@ class Recipe:
     saves_per_epoch: int = 4
     measures: float = 2.0  # weight of valence, arousal and intensity, which a fifth of the texts know
     teacher_share: float = 0.35  # of GoEmotions' labels, where there is a teacher: softens the noise of single raters
+    emobank_times: int = 1  # an epoch sees EmoBank: 8,062 texts alone teach valence and arousal
     bf16: bool = False  # matrices in bfloat16: 1.4 times as fast on a CPU with AVX-512 BF16
 
 
@@ -63,11 +64,18 @@ class Batch:
 
 
 def train_transformer(
-    data: Path, base: Path, into: Path, recipe: Recipe, teacher: Path | None = None, after_step: Callable[[int], None] | None = None
+    data: Path,
+    base: Path,
+    into: Path,
+    recipe: Recipe,
+    teacher: Path | None = None,
+    start: Path | None = None,
+    after_step: Callable[[int], None] | None = None,
 ) -> Path:
     """Train and save after every part of an epoch into `into`; a folder with a saved state of the same recipe goes on from it.
 
-    `teacher`: an earlier checkpoint whose answers soften GoEmotions' labels. `after_step` is told how many steps are done, after each.
+    `teacher`: an earlier checkpoint whose answers soften GoEmotions' labels; `start`: a trained folder to go on from instead of the
+    base encoder, with a rate of its own. `after_step` is told how many steps are done, after each.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
@@ -75,13 +83,13 @@ def train_transformer(
     tokenizer.no_padding()
     into.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(into / "tokenizer.json"))
-    sets = dataset.training_sets(data)
+    sets = dataset.training_sets(data, recipe.emobank_times)
     emphasis = rarity(sets[0][0].targets).to(device)
     if teacher is not None:
         sets[0] = (with_emotions_taught(sets[0][0], teacher, recipe.teacher_share), sets[0][1])
     per_epoch = -(-sum(min(len(part.texts), most) for part, most in sets) // recipe.batch)
     torch.manual_seed(recipe.seed)
-    run = _Run(pretrained(base).to(device), recipe, per_epoch * recipe.epochs, into, emphasis)
+    run = _Run((trained(start) if start else pretrained(base)).to(device), recipe, per_epoch * recipe.epochs, into, emphasis)
     run.resume()
     log.info("steps per epoch %d, starting at step %d, on %s", per_epoch, run.step, device)
     while run.step < run.steps:

@@ -99,6 +99,12 @@ def train_transformer(
         Path | None, typer.Option("--teacher", help="Earlier checkpoint whose answers soften GoEmotions' labels.", show_default=False)
     ] = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1)] = 3,
+    start: Annotated[
+        Path | None, typer.Option("--start", help="Trained folder to go on from, in a gentler second round.", show_default=False)
+    ] = None,
+    lr: Annotated[float, typer.Option("--lr", min=1e-6, max=1e-2, help="Peak learning rate of the encoder.")] = 3e-4,
+    emobank_times: Annotated[int, typer.Option("--emobank-times", min=1, help="How often an epoch sees EmoBank.")] = 1,
+    teacher_share: Annotated[float, typer.Option("--teacher-share", min=0, max=1, help="Of GoEmotions' labels.")] = 0.35,
     bf16: Annotated[bool, typer.Option("--bf16", help="Matrices in bfloat16: faster where the processor has it.")] = False,
     seed: Annotated[int, typer.Option("--seed")] = 1,
 ) -> None:
@@ -107,7 +113,10 @@ def train_transformer(
     from models.train import Recipe, finish, train_transformer
 
     _log_progress()
-    train_transformer(data, base or base_encoder(UNPACKED), into, Recipe(epochs=epochs, seed=seed, bf16=bf16), teacher)
+    recipe = Recipe(
+        epochs=epochs, lr=lr, head_lr=lr * 20 / 3, seed=seed, bf16=bf16, emobank_times=emobank_times, teacher_share=teacher_share
+    )
+    train_transformer(data, base or base_encoder(UNPACKED), into, recipe, teacher, start)
     err.print(f"{finish(data, into).name} is in {into}")
 
 

@@ -201,8 +201,8 @@ def test_each_payload_stays_text_on_every_page(victim: Browser, part: int) -> No
         assert payload == victim.run("document.querySelector('#q').value")
         assert [] == look(victim, f"/nothing/{name}?range={name}"), payload
         assert [] == look(victim, f"/why?id={quote(f'{payload}:{payload}', safe='')}&of=anger"), payload
-        assert payload.split()[0] in victim.run("document.querySelector('.explained').textContent")
-        assert [] == look(victim, f"/why?id={name}&of={name[:20]}"), payload
+        assert "photos" in victim.run("document.querySelector('.explained').textContent"), payload
+        assert [] == look(victim, f"/why?id={name}&of={quote(payload[:20], safe='')}"), payload
 
 
 def test_payloads_from_the_event_stream_stay_text(victim: Browser, hostile: tuple[str, SqliteStore]) -> None:
