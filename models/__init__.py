@@ -48,11 +48,11 @@ def load(
 
         return Cascade(open_checkpoint(WEIGHTS / "static"), open_checkpoint(WEIGHTS / "onnx"), batch_size)
     if name == "torch" and name in shipped():
-        return _torch(open_checkpoint(WEIGHTS / "onnx"), device)
+        return _torch(open_checkpoint(WEIGHTS / "onnx"), batch_size, device)
     if _is_hugging_face(name):
         from models.hub import HuggingFace
 
-        return HuggingFace(name, label_map, device)
+        return HuggingFace(name, label_map, batch_size, device)
     return _engine(open_checkpoint(_folder(name)), batch_size, device)
 
 
@@ -112,13 +112,13 @@ def _engine(checkpoint: Checkpoint, batch_size: int | None, device: str | None) 
 
         return Onnx(checkpoint, batch_size)
     if checkpoint.kind == "transformer":
-        return _torch(checkpoint, device)
+        return _torch(checkpoint, batch_size, device)
     raise ModelError(f"checkpoint {checkpoint.folder}: kind is {checkpoint.kind!r}, expected static, onnx or transformer")
 
 
-def _torch(checkpoint: Checkpoint, device: str | None) -> Classifier:
+def _torch(checkpoint: Checkpoint, batch_size: int | None, device: str | None) -> Classifier:
     try:
         from models.torch_engine import Torch
     except ImportError as error:
         raise ModelError(f"the model torch needs the extra `gpu`, which is not installed: {error}") from error
-    return Torch(checkpoint, device)
+    return Torch(checkpoint, batch_size, device)

@@ -40,19 +40,24 @@ class HuggingFace:
 
     languages: Final = frozenset(("en",))
 
-    def __init__(self, source: str, label_map: Mapping[str, str] | None = None, device: str | None = None) -> None:
+    def __init__(
+        self, source: str, label_map: Mapping[str, str] | None = None, batch_size: int | None = None, device: str | None = None
+    ) -> None:
         """`source`: a folder or a hub id; `label_map`: its label → ours. ModelError: not there, a pickle, a label without a meaning."""
+        import torch
+
         from models.torch_engine import Batches, device_of
 
         chosen = device_of(device)
         model, tokenizer = _opened(source)
-        model = model.to(chosen).eval()
+        digest = _digest_of(model)
+        model = (model.to(chosen, torch.bfloat16) if chosen == "cuda" else model).eval()
         names = [str(model.config.id2label[i]) for i in range(model.config.num_labels)]
         self.columns = columns_of(names, label_map or {}, source)
         self._single = model.config.problem_type != "multi_label_classification"
         self._rates = Rates.read(RATES)
         most = min(_MOST_PIECES, int(getattr(model.config, "max_position_embeddings", _MOST_PIECES)) - 2)
-        self.name = f"{Path(source).name}@{_digest(model, self.columns)}"
+        self.name = f"{Path(source).name}@{hashlib.sha256(repr((digest, self.columns)).encode()).hexdigest()[:12]}"
 
         def ids(texts: Sequence[str]) -> list[list[int]]:
             found: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=most)["input_ids"]
@@ -62,7 +67,7 @@ class HuggingFace:
             out: Tensor = model(input_ids=ids, attention_mask=mask).logits
             return out
 
-        self._batches = Batches(forward, ids, len(names), chosen, tokenizer.pad_token_id or 0)
+        self._batches = Batches(forward, ids, len(names), chosen, tokenizer.pad_token_id or 0, batch_size)
 
     def score(self, texts: Sequence[str]) -> list[Score]:
         """One score per text, in order. ModelError if an output is not a finite number."""
@@ -156,13 +161,13 @@ def _fit_to_read(text: str) -> str:
     return text[:_READ].encode("utf-8", "replace").decode() or " "
 
 
-def _digest(model: Any, columns: Sequence[int | None]) -> str:
-    """12 digits of what decides an answer: every weight, and what the labels mean."""
-    found = hashlib.sha256(repr((model.config.to_json_string(), list(columns))).encode())
+def _digest_of(model: Any) -> str:
+    """SHA-256 of the configuration and every weight."""
+    found = hashlib.sha256(model.config.to_json_string().encode())
     for name, value in sorted(model.state_dict().items()):
         found.update(name.encode())
-        found.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()[:12]
+        found.update(value.detach().float().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def _sentiments_of(emotions: Array) -> Array:

@@ -1,7 +1,8 @@
 """The transformer run by torch: on a GPU in bfloat16, else on the CPU in float32.
 
 Every batch of one text length has one shape, filled up with copies of its last text: so a text meets the same kernels whatever stands
-beside it, and its answer depends on the text alone.
+beside it, and its answer depends on the text alone. Only running out of memory changes the shapes, and with them perhaps a last digit.
+On CUDA the same holds by construction but was never run by the project's tests, which have no GPU.
 """
 
 from __future__ import annotations
@@ -53,8 +54,14 @@ def device_of(wanted: str | None) -> str:
 class Batches:
     """Texts → word pieces → batches of fixed shapes → outputs, in the order of the texts."""
 
-    def __init__(self, forward: Forward, ids: Callable[[Sequence[str]], Ids], width: int, device: str, padding: int = 0) -> None:
-        """`forward`: ids and mask [rows, t] on the device → outputs [rows, width]; `ids`: the word pieces of texts."""
+    def __init__(
+        self, forward: Forward, ids: Callable[[Sequence[str]], Ids], width: int, device: str, padding: int = 0, most: int | None = None
+    ) -> None:
+        """`forward`: ids and mask [rows, t] on the device → outputs [rows, width]; `ids`: the word pieces of texts.
+
+        `most`: texts in a batch at most, besides the limit of tokens.
+        """
+        self._most = most or 1 << 30
         self._forward, self._ids, self._width, self._padding = forward, ids, width, padding
         self.device = device
         self._tokens = _TOKENS[device]
@@ -94,7 +101,7 @@ class Batches:
     def _of_length(self, length: int, rows: Ids) -> list[Tensor]:
         """Outputs of rows of one shape; out of memory, the batches of this engine have half as many rows from then on."""
         while True:
-            count = max(1, self._tokens // length)
+            count = max(1, min(self._most, self._tokens // length))
             try:
                 return [self._filled(rows[i : i + count], count, length) for i in range(0, len(rows), count)]
             except (torch.OutOfMemoryError, RuntimeError) as error:
@@ -123,13 +130,13 @@ def _out_of_memory(error: Exception) -> bool:
 class Runner(Batches):
     """A network of ours."""
 
-    def __init__(self, network: Network, tokenizer: Path, device: str | None = None) -> None:
-        """`device`: "cpu" or "cuda", None for the GPU where there is one."""
+    def __init__(self, network: Network, tokenizer: Path, device: str | None = None, most: int | None = None) -> None:
+        """`device`: "cpu" or "cuda", None for the GPU where there is one; `most`: texts in a batch."""
         chosen = device_of(device)
         self.network = network.to(chosen).eval()
         if chosen == "cuda":
             network.encoder.to(torch.bfloat16)  # the mean and the heads stay in float32
-        super().__init__(self.network, Pieces(tokenizer, MOST_PIECES).all_ids, network.heads.out_features, chosen)
+        super().__init__(self.network, Pieces(tokenizer, MOST_PIECES).all_ids, network.heads.out_features, chosen, most=most)
 
     @classmethod
     def of_folder(cls, folder: Path, device: str | None = None) -> Runner:
@@ -140,8 +147,8 @@ class Runner(Batches):
 class Torch:
     """A Classifier over a checkpoint of kind "transformer", or "onnx" by its dequantised weights."""
 
-    def __init__(self, checkpoint: Checkpoint, device: str | None = None) -> None:
-        """ModelError if the device isn't there."""
+    def __init__(self, checkpoint: Checkpoint, batch_size: int | None = None, device: str | None = None) -> None:
+        """`batch_size`: texts in a batch at most. ModelError if the device isn't there."""
         from models.dequantise import network_of
 
         chosen = device_of(device)  # before a second is spent on weights
@@ -149,7 +156,7 @@ class Torch:
         self.name = f"torch@{checkpoint.digest[:12]}"
         self.languages = checkpoint.languages
         self.calibration = checkpoint.calibration
-        self.runner = Runner(network, checkpoint.folder / "tokenizer.json", chosen)
+        self.runner = Runner(network, checkpoint.folder / "tokenizer.json", chosen, batch_size)
 
     @property
     def device(self) -> str:

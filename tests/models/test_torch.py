@@ -114,3 +114,18 @@ def test_a_trained_folder_is_a_model(tmp_path: Path) -> None:
     save(tmp_path, "transformer", shipped.calibration, {}, ("model.safetensors", "encoder.json", "tokenizer.json"))
     mine, theirs = models.load(str(tmp_path), device="cpu"), models.load("torch", device="cpu")
     assert [s.emotions for s in theirs.score(TEXTS[:9])] == [s.emotions for s in mine.score(TEXTS[:9])]
+
+
+def test_a_batch_has_no_more_texts_than_asked() -> None:
+    """With a batch size of 3 no batch is larger, and every text has its answer."""
+    from models.torch_engine import Batches
+
+    seen: list[int] = []
+
+    def forward(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        seen.append(len(ids))
+        return ids[:, :1].float()
+
+    found = Batches(forward, lambda texts: [[len(text)] for text in texts], 1, "cpu", most=3).raw(TEXTS)
+    assert [len(text) for text in TEXTS] == found[:, 0].tolist()
+    assert {3} == set(seen)
