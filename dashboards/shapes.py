@@ -233,3 +233,37 @@ class Status(_Shape):
     topics: int
     open_incidents: int
     service: dict[str, object]
+
+
+class BacktestMessage(_Shape):
+    """A message that would have gone out; the expected share is null for a rule that has no expectation."""
+
+    onset: Moment
+    fired: Moment
+    closed: Moment | None
+    severity: str
+    share: float | None
+    expected: float | None
+    n: float
+
+
+class BacktestLevel(_Shape):
+    """The messages at one sensitivity."""
+
+    sensitivity: float = Field(description="added to the detector's threshold: higher alerts less")
+    messages_per_week: float
+    expected_false_alarms_per_week: float = Field(description="on copies of the history in which nothing happened")
+    messages: list[BacktestMessage]
+
+
+class Backtest(_Shape):
+    """A rule over the stored history of a topic."""
+
+    topic: str
+    rule: str
+    since: Moment
+    until: Moment
+    learnt_from: Moment
+    sensitivity: float = Field(description="the one of the settings")
+    copies: int
+    levels: list[BacktestLevel]

@@ -16,7 +16,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from dashboards import assets, charts, views, wording
+from dashboards import backtest as backtests
 from dashboards.api import Explain, Figure, Pace, PostId, Service, Verify, router
+from dashboards.backtest import Run, Tester
 from dashboards.events import Hub
 from dashboards.security import COOKIE, HEADERS, Doorkeeper, Guard, client_of, local_path
 from dashboards.windows import DEFAULT_RANGE, RANGES
@@ -37,20 +39,25 @@ def create_app(
     verify: Verify | None,
     version: str,
     explain: Explain | None = None,
+    backtest: Run | None = None,
 ) -> FastAPI:
     """The application. `clock` gives the milliseconds that the pages call now.
 
     `status` may give `posts_per_second`, `factor` (simulated seconds per real second), `model`, `mode` (demo, run, serve) and
-    anything else that is JSON. `verify` recomputes an incident by its id; `explain` says which words carry the score of a text.
+    anything else that is JSON. `verify` recomputes an incident by its id; `explain` says which words carry the score of a text;
+    `backtest` runs a rule over stored history.
     `app.state.hub.close()` ends the event streams.
     """
     service = Service(store, clock, status, verify, version, Pace(), explain)
     door = Doorkeeper(settings)
     app = FastAPI(title="moodstream", version=version, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.state.hub = Hub(service.snapshot)
-    pages = Pages(service, door)
+    tester = None if backtest is None else Tester(service, backtest)
+    pages = Pages(service, door, tester)
     _add_errors(app, pages)
     app.include_router(router(service, app.state.hub))
+    if tester is not None:
+        app.include_router(backtests.router(tester))
     _add_pages(app, pages)
     _add_door(app, pages, door)
     app.add_middleware(Guard, settings=settings, door=door)
@@ -60,8 +67,8 @@ def create_app(
 class Pages:
     """Templates with the words and figures that every page may use."""
 
-    def __init__(self, service: Service, door: Doorkeeper) -> None:
-        self.service, self._door = service, door
+    def __init__(self, service: Service, door: Doorkeeper, tester: Tester | None) -> None:
+        self.service, self.tester, self._door = service, tester, door
         folder = Path(__file__).parent / "templates"
         self._jinja = Environment(
             loader=FileSystemLoader(folder),
@@ -78,6 +85,7 @@ class Pages:
             views=views,
             ranges=list(RANGES),
             can_explain=service.explain is not None,
+            can_backtest=tester is not None,
             has_plotly=assets.plotly_file() is not None,
             plotly_places=assets.plotly_places,
         )
@@ -141,6 +149,23 @@ def _add_pages(app: FastAPI, pages: Pages) -> None:
     def why(post_id: PostId, of: Figure = None) -> Response:
         item, found = pages.service.why(post_id, of)
         return pages.page("why.html", item=item, found=found)
+
+    @get("/backtest")
+    def backtest(
+        topic: Annotated[str, Query(max_length=200)] = "",
+        since: Annotated[str, Query(max_length=40)] = backtests.DEFAULT_STRETCH,
+        rule: Annotated[str, Query(max_length=40)] = backtests.DETECTOR,
+        sensitivity: Annotated[float | None, Query(ge=-5, le=5)] = None,
+        run: Annotated[bool, Query()] = False,
+    ) -> Response:
+        if pages.tester is None:
+            raise HTTPException(503, "this process can't run a backtest; use `moodstream backtest`")
+        names = [summary.topic for summary in store.topics()]
+        view = None
+        if run:
+            view = backtests.view(pages.service, pages.tester.result(topic, since, rule), sensitivity)
+        asked = {"topic": topic, "since": since, "rule": rule, "sensitivity": sensitivity}
+        return pages.page("backtest.html", view=view, names=names, asked=asked, stretches=backtests.STRETCHES, rules=backtests.RULES)
 
     @get("/api")
     def api_page() -> Response:

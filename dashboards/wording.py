@@ -57,6 +57,11 @@ def decimal(number: float | None) -> str:
     return NONE if number is None else f"{number:.2f}".replace("-", "−")
 
 
+def signed(number: float) -> str:
+    """`+0.5`, `−1`, `0`."""
+    return f"{number:+g}".replace("-", "−") if number else "0"
+
+
 def moment(ms: int | None) -> str:
     """`2 Nov 2026, 14:05`, in UTC."""
     if ms is None:

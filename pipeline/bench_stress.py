@@ -35,7 +35,7 @@ def late(stream: Stream, seed: int) -> dict[str, float]:
     be the same; what was known when a bin closed differs, so a crossing may be found a bin later or only as a late one.
     """
     n, x = early_counts(stream, np.random.default_rng(seed))
-    whole, known = _bins(stream, stream.n, stream.x), _bins(stream, n, x)
+    whole, known = _bins(stream, stream.n, stream.x.astype(np.int64)), _bins(stream, n, x)
     plain = incidents(BinFile(whole, whole, False, []))
     final = incidents(BinFile(whole, known, False, []))
     keys = {(item["topic"], item["onset"]) for item in plain}
@@ -50,8 +50,9 @@ def late(stream: Stream, seed: int) -> dict[str, float]:
 def early_counts(stream: Stream, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Posts and negatives (bins, topics) that were there when each bin closed."""
     missed = VERY_LATE + LATE * np.exp(-np.arange(CLOSES_AFTER, CLOSES_AFTER + 1) * BIN / (10 * MINUTE))[0]
-    negative = rng.binomial(stream.x, 1 - missed)
-    return negative + rng.binomial(stream.n - stream.x, 1 - missed), negative
+    x = stream.x.astype(np.int64)
+    negative = rng.binomial(x, 1 - missed)
+    return np.asarray(negative + rng.binomial(stream.n - x, 1 - missed)), np.asarray(negative)
 
 
 def _bins(stream: Stream, n: NDArray[np.int64], x: NDArray[np.int64]) -> list[Bin]:

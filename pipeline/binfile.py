@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.crossings import Crossings, Moved, Opened, Risen
+from pipeline.crossings import Crossings
 from pipeline.detector import DetectorConfig
 from pipeline.errors import InputError
-from pipeline.incidents import LEAST_AUTHORS, LEAST_DISTINCT, Alarm, incident_id
+from pipeline.incidents import LEAST_AUTHORS, LEAST_DISTINCT, incident_id
 from pipeline.lifecycle import QUIET_FOR
 from pipeline.records import BIN, DAY, MINUTE, Bin, from_ms, to_ms
+from pipeline.stories import Teller, Told, windows
 
 REQUIRED = ("topic", "start", "n", "negative")
 LATENESS = 10 * MINUTE
@@ -33,17 +34,6 @@ class BinFile:
     in_time: list[Bin]  # what was known when each bin closed
     guarded: bool  # the columns of the guard against few authors are there
     skipped: list[str]  # rows that can't be used, and why
-
-
-@dataclass
-class Found:
-    """One incident of the walk."""
-
-    alarm: Alarm
-    closed: int | None = None
-    late: bool = False
-    escalated: bool = False
-    window: list[Bin] = field(default_factory=list)
 
 
 def read(file: Path) -> BinFile:
@@ -141,58 +131,46 @@ def _last(bins: Iterable[Bin]) -> list[Bin]:
 
 def incidents(file: BinFile, config: DetectorConfig | None = None) -> list[dict[str, Any]]:
     """The incidents of a file in the order of their firing, as JSON objects; times in RFC 3339."""
-    found = _walk(file.bins, config)
-    if len(file.in_time) != len(file.bins) or file.in_time != file.bins:
-        known = _walk(file.in_time, config)
-        for item in found:
-            item.late = not any(_same_story(item, other) for other in known)
-    return [_to_json(item, file.guarded) for item in found]
+    stories = _told(file.bins, config)
+    known = stories if file.in_time == file.bins else _told(file.in_time, config)
+    return [
+        _to_json(story, next((other for other in known if _same_story(story, other)), None), window, guarded=file.guarded)
+        for story, window in zip(stories, windows(stories, file.bins), strict=True)
+    ]
 
 
-def _walk(bins: Sequence[Bin], config: DetectorConfig | None) -> list[Found]:
-    walk = Crossings(bins[0].start, config)
-    found: dict[tuple[str, int, str], Found] = {}
+def _told(bins: Sequence[Bin], config: DetectorConfig | None) -> list[Told]:
+    walk, teller = Crossings(bins[0].start, config), Teller()
     for _, events in walk.walk(bins, bins[-1].start + BIN):
-        for event in events:
-            if isinstance(event, Opened):
-                found[event.alarm.topic, event.alarm.onset, event.alarm.rule] = Found(event.alarm)
-            elif isinstance(event, Risen):
-                found[event.topic, event.onset, event.rule].escalated = True
-            elif isinstance(event, Moved) and event.state == "closed":
-                found[event.topic, event.onset, event.rule].closed = event.at
-    by_topic: dict[str, list[Bin]] = {}
-    for item in bins:
-        by_topic.setdefault(item.topic, []).append(item)
-    for story in found.values():
-        names = story.alarm.topics or (story.alarm.topic,)
-        story.window = [b for name in names for b in by_topic[name] if story.alarm.onset <= b.start <= story.alarm.fired]
-    return list(found.values())
+        teller.take(events)
+    return teller.stories
 
 
-def _same_story(one: Found, other: Found) -> bool:
+def _same_story(one: Told, other: Told) -> bool:
     """Alarms of one topic that overlap or follow within the time that a story stays quiet."""
     a, b = one.alarm, other.alarm
     return a.topic == b.topic and a.onset <= b.fired + QUIET_FOR and b.onset <= a.fired + QUIET_FOR
 
 
-def _to_json(item: Found, guarded: bool) -> dict[str, Any]:
-    alarm = item.alarm
-    n = sum(b.n for b in item.window)
+def _to_json(story: Told, in_time: Told | None, window: Sequence[Bin], *, guarded: bool) -> dict[str, Any]:
+    """`in_time`: the story as it was found with what had arrived by then; None for one that only late rows bring to light."""
+    alarm = story.alarm
+    n = sum(item.n for item in window)
     out = {
         "id": incident_id(alarm.topic, alarm.onset, alarm.rule),
         "topic": alarm.topic,
         "onset": from_ms(alarm.onset),
-        "fired": None if item.late else from_ms(alarm.fired),
-        "closed": None if item.closed is None else from_ms(item.closed),
-        "severity": "incident" if item.escalated and alarm.severity == "tone" else alarm.severity,
-        "share": round(sum(b.negative for b in item.window) / n, 4) if n else None,
+        "fired": None if in_time is None else from_ms(in_time.alarm.fired),
+        "closed": None if story.closed is None else from_ms(story.closed),
+        "severity": story.severity,
+        "share": round(sum(item.negative for item in window) / n, 4) if n else None,
         "expected": round(alarm.expected, 4),
         "n": n,
     }
-    if item.late:
+    if in_time is None:
         out["late"] = True
     if guarded:
-        documents = sum(b.n_raw for b in item.window)
-        texts, authors = sum(b.distinct_texts for b in item.window), max(b.authors for b in item.window)
+        documents = sum(item.n_raw for item in window)
+        texts, authors = sum(item.distinct_texts for item in window), max(item.authors for item in window)
         out["coordinated"] = authors < LEAST_AUTHORS or texts < LEAST_DISTINCT * documents
     return out

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -81,12 +81,18 @@ class Open:
 class Crossings:
     """Walks over bins in order; `events = step(start, bins)`."""
 
-    def __init__(self, begin: int, config: DetectorConfig | None = None) -> None:
-        """Nothing learnt, the first bin to come is `begin`."""
+    def __init__(self, begin: int, config: DetectorConfig | None = None, doubles: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Nothing learnt, the first bin to come is `begin`.
+
+        `doubles`: topic → names of topics with the same bins, at other sensitivities. They have stories of their own and change
+        nothing else.
+        """
         self.detector = Detector([], begin, config)
+        self._doubles = doubles or {}
+        self._doubled = frozenset(name for names in self._doubles.values() for name in names)
         self.open: dict[str, Open] = {}
         self.digests: dict[int, int] = {}  # day → sum of the hashes of its bins
-        self._places: dict[str, int] = {}
+        self.places: dict[str, int] = {}
 
     @property
     def begin(self) -> int:
@@ -111,18 +117,24 @@ class Crossings:
 
     def step(self, start: int, bins: Sequence[Bin]) -> list[StoryEvent]:
         """Take the bin at `start`: what the topics with posts have to say. A topic is known from its first post on."""
-        known = self._places
-        if any(item.topic not in known for item in bins):
-            self.detector.add_topics(sorted(item.topic for item in bins if item.topic not in known))
-            self._places = known = {topic: i for i, topic in enumerate(self.detector.topics)}
-        columns = np.zeros((4, len(known)))
+        new = sorted(item.topic for item in bins if item.topic not in self.places)
+        if new:
+            self._add(new)
+        columns = np.zeros((4, len(self.places)))
         for item in bins:
-            columns[:, known[item.topic]] = item.n, item.negative, item.volume, item.n_raw
+            for name in (item.topic, *self._doubles.get(item.topic, ())):
+                columns[:, self.places[name]] = item.n, item.negative, item.volume, item.n_raw
         found = self.detector.step(start, columns[0], columns[1], columns[2], columns[3])
         if bins:
             day = start // DAY
             self.digests[day] = (self.digests.get(day, 0) + sum(map(bin_hash, bins))) % 2**64
         return self._stories(start, found) if found or self.open else []
+
+    def _add(self, topics: Sequence[str]) -> None:
+        self.detector.add_topics([name for topic in topics for name in (topic, *self._doubles.get(topic, ()))])
+        if self._doubled:
+            self.detector.learn_nothing_from(self._doubled)
+        self.places = {topic: i for i, topic in enumerate(self.detector.topics)}
 
     def _stories(self, start: int, found: Sequence[DetectorEvent]) -> list[StoryEvent]:
         events: list[StoryEvent] = []
@@ -139,11 +151,13 @@ class Crossings:
     def _pipeline(self, start: int, firings: Sequence[Firing], events: list[StoryEvent]) -> list[Firing]:
         """The firings that are stories of their own; those of many topics at once become one story of the pipeline."""
         now = self.open.get(EVERYTHING)
+        watched = [firing for firing in firings if firing.topic not in self._doubled]
         if now is not None and start - now.fired <= ECHO:
-            now.topics += [firing.topic for firing in firings]
+            now.topics += [firing.topic for firing in watched]
             return []
-        if len(firings) < LEAST_MANY or len(firings) <= MANY * len(self.detector.topics):
+        if len(watched) < LEAST_MANY or len(watched) <= MANY * (len(self.detector.topics) - len(self._doubled)):
             return list(firings)
+        firings = watched
         alarm = together(firings)
         excess = sum(self._excess(firing.topic) for firing in firings)
         self.open[EVERYTHING] = Open(EVERYTHING, alarm.onset, alarm.rule, start, opened(excess), [f.topic for f in firings])
@@ -182,13 +196,13 @@ class Crossings:
         return [Moved(now.topic, now.onset, now.rule, now.story.state, start + BIN)]
 
     def _active(self, topic: str, rule: str) -> bool:
-        state, place = self.detector.state, self._places[topic]
+        state, place = self.detector.state, self.places[topic]
         share, volume = bool(state.active[place]), bool(state.volume_active[place])
         return volume if rule == "volume" else (share or volume) if rule == "pipeline" else share
 
     def _excess(self, topic: str) -> float:
         """Negatives of the last 15 minutes beyond the usual share of their posts."""
-        recent = self.detector.state.recent[1:3, :, self._places[topic]]  # negatives, and negatives that are usual
+        recent = self.detector.state.recent[1:3, :, self.places[topic]]  # negatives, and negatives that are usual
         last = [(self.position // BIN - back) % recent.shape[1] for back in range(1, LAST_15_MINUTES + 1)]
         return float((recent[0, last] - recent[1, last]).sum())
 
@@ -214,7 +228,7 @@ class Crossings:
     def _restored(cls, head: dict[str, Any], detector: Detector) -> Crossings:
         walk = cls(detector.start, detector.config)
         walk.detector = detector
-        walk._places = {topic: i for i, topic in enumerate(detector.topics)}
+        walk.places = {topic: i for i, topic in enumerate(detector.topics)}
         walk.digests = {int(day): int(total) for day, total in head["digests"]}
         walk.open = {item["topic"]: Open(**{**item, "story": Story(**item["story"])}) for item in head["open"]}
         return walk

@@ -1,7 +1,6 @@
 """When does the negative share of a topic leave what is usual? A small forward filter per topic over five-minute bins.
 
-State of a topic: the joint probability of a regime (normal, or the odds of a negative post ×2, ×4, ×8) and of the slow drift of the
-logit, an AR(1) on a grid of seven points (Rouwenhorst 1995: exact variance and autocorrelation). One bin is one step of a
+State of a topic: the joint probability of a regime and of the slow drift of the logit (pipeline/regimes.py). One bin is one step of a
 hidden Markov filter with a tempered binomial likelihood; a contamination term lets a single bin be anything, so that one bin
 of copies is no alert. The volume rule (pipeline/volume.py) runs beside it and makes a change of tone an incident.
 
@@ -10,9 +9,8 @@ Time is an argument, nothing is read or written, and the state after a bin depen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -20,12 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from pipeline.baseline import Baseline, BaselineConfig, BaselineState, Group, Observed, sigmoid
 from pipeline.records import BIN, DAY, HOUR
+from pipeline.regimes import OFFSETS, Chain, calm, rouwenhorst
 from pipeline.snapshot import Array, Floats, append, columns, pack, unpack
 from pipeline.volume import VolumeConfig, VolumeRule, VolumeState
 
-VERSION = 2  # of the saved state; another one is rebuilt from bins
-REGIMES = 4
-OFFSETS = np.log([1.0, 2.0, 4.0, 8.0])
+VERSION = 3  # of the saved state; another one is rebuilt from bins
 LAST_HOUR = HOUR // BIN
 
 Kind = Literal["share", "volume", "both"]
@@ -38,14 +35,20 @@ class DetectorConfig:
     threshold: float = 0.0  # log-odds of "not normal" at which a topic fires
     sensitivity: tuple[tuple[str, float], ...] = ()  # topic → added to its threshold
     habituation: float = 1.0  # the threshold rises by this with each alert of the topic beyond the usual
-    usual_alerts: float = 1.2  # of a topic, in a decayed count
+    usual_alerts: float = 1.0  # of a topic, in a decayed count
     habituation_half_life: float = 10.0  # days
-    hazard: float = 1 / 2016  # a change a week
+    volume_bonus: float = 2.5  # a rare volume lowers the threshold by up to this
+    rare_volume: float = 2.0  # −ln(exceedances per day) from which on it is rare: once a week
+    steady_rise: float = 0.4  # logarithm of volume over usual, without the largest bin, that counts in full
+    hazard: float = 1 / 1400  # a change every five days
     duration: float = 36  # bins that a change lasts
     move: float = 0.05  # a change becomes another size
     grid: int = 7
-    contamination: float = 0.02  # bins that may be anything
-    contamination_stays: float = 0.2  # the next one may be too
+    contamination: float = 0.02  # bins with `jump` times the usual posts that may be anything, e.g. copies of one post
+    contamination_stays: float = 0.35  # the next one may be too
+    jump: float = 2.0  # the part grows with the square of the volume over the usual one,
+    jump_least: float = 0.1  # from this many times as much
+    jump_most: float = 25.0  # to this many: half of the bins
     clear_below: float = -2.0
     clear_bins: int = 3
     clear_offset: float = 0.3  # logits above usual, at most
@@ -53,7 +56,8 @@ class DetectorConfig:
     window: int = 48  # bins that are kept to find the onset
     lasting: int = DAY // BIN  # bins after which a change is the new level
     min_negative: float = 6.0  # in the last hour, before anybody is told
-    min_excess: float = 4.0
+    min_excess: float = 5.0  # more than usual, as sharp labels would count them
+    min_besides: float = 3.0  # of these, outside of the bin that has most
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
     volume: VolumeConfig = field(default_factory=VolumeConfig)
 
@@ -172,6 +176,11 @@ class Detector:
         append(self.state, self._fresh(len(new)))
         self._settle()
 
+    def learn_nothing_from(self, topics: Collection[str]) -> None:
+        """These topics (doubles of others, for a backtest) take from what is learnt over all topics and give nothing to it."""
+        teaches = np.array([topic not in topics for topic in self.topics], bool)
+        self.baseline.teaches = self.volume.teaches = teaches
+
     # ---- what it knows ----
 
     @property
@@ -203,7 +212,7 @@ class Detector:
         s = self.baseline.state
         lag = np.exp(-np.abs(np.subtract.outer(np.arange(bins), np.arange(bins))) / self.baseline.tau)
         p = min(max(share, 1e-6), 1 - 1e-6)
-        sampling = (1 + max(n / bins - 1, 0) * s.rho[topic]) / (max(n, 1.0) * p * (1 - p))
+        sampling = (self.baseline.sharpness + max(n / bins - 1, 0) * s.rho[topic]) / (max(n, 1.0) * p * (1 - p))
         width = 1.96 * np.sqrt(s.sigma2[topic] * lag.mean() + self.baseline.uncertainty()[topic] + sampling)
         centre = np.log(p / (1 - p))
         return float(sigmoid(centre - width)), float(sigmoid(centre + width))
@@ -240,7 +249,7 @@ class Detector:
         def integers(value: int) -> NDArray[np.int64]:
             return np.full(count, value, np.int64)
 
-        belief = np.repeat(_calm(c.grid)[:, :, None], count, 2)
+        belief = np.repeat(calm(c.grid)[:, :, None], count, 2)
         return FilterState(
             belief=belief, past=np.repeat(belief[None].astype(np.float32), c.window, 0),
             recent=np.zeros((5, c.window, count)),
@@ -256,14 +265,15 @@ class Detector:
         self._grid = np.sqrt(variance * (k - 1)) * np.linspace(-1, 1, k)[:, None]
         added = dict(self.config.sensitivity)
         self._sensitivity = np.array([added.get(topic, 0.0) for topic in self.topics])
-        self._moves = rouwenhorst(k, float(np.exp(-1 / self.baseline.tau)))
+        drift = rouwenhorst(k, float(np.exp(-1 / self.baseline.tau)))
+        self._chain = Chain(drift, self.config.hazard, self.config.duration, self.config.move)
 
     def _bin(self, t: int, seen: Observed, volume: Floats) -> list[DetectorEvent]:
         s = self.state
         base = self.baseline.logit(t)
-        normal = self._advance(seen, base)
+        usual_volume, phi = self.volume.expected(t), self.volume.state.phi
+        normal = self._advance(seen, base, (volume + phi) / (usual_volume + phi))
         s.past[(t // BIN) % self.config.window] = s.belief
-        usual_volume = self.volume.expected(t)
         alert = self.volume.step(t, volume)
         s.recent[:, (t // BIN) % self.config.window] = np.stack([seen.n, seen.x, seen.n * sigmoid(base), volume, usual_volume])
         self.baseline.observe(t, seen, base, normal)
@@ -272,41 +282,29 @@ class Detector:
         if self.next % DAY == 0:
             self.baseline.close_day(self.next)
             self._settle()
-        elif self.next % HOUR == 0 and self.baseline.young(self.next).any():
-            self.baseline.close_hour(self.next)
+        elif self.next % HOUR == 0 and self.baseline.close_hour(self.next):
             self._settle()
         return events
 
-    def _predict(self, belief: Floats) -> Floats:
-        """Belief (REGIMES, K, …) one bin on, before its posts are seen."""
-        c = self.config
-        drifted = belief[:, :1] * self._moves[0][:, None]
-        for k in range(1, c.grid):  # one grid point after the other: no result depends on how many topics there are
-            drifted += belief[:, k : k + 1] * self._moves[k][:, None]
-        off = drifted[1:].sum(axis=0)
-        stay = 1 - 1 / c.duration
-        predicted = np.empty_like(drifted)
-        predicted[0] = (1 - c.hazard) * drifted[0] + off / c.duration
-        predicted[1:] = stay * ((1 - 1.5 * c.move) * drifted[1:] + 0.5 * c.move * off) + c.hazard / 3 * drifted[0]
-        return np.asarray(predicted)
-
-    def _advance(self, seen: Observed, base: Floats) -> Floats:
-        """One step of the filter: predict, weigh by the likelihood of the bin, normalise.
+    def _advance(self, seen: Observed, base: Floats, loud: Floats) -> Floats:
+        """One step of the filter: predict, weigh by the likelihood of the bin, normalise. `loud`: volume over the usual one (T,).
 
         Returns the probability (T,) that the bin was normal and is what it seems: the weight of what is learnt from it.
         """
         n, x, c = seen.n, seen.x, self.config
         normal = base + self._grid
-        odds = np.exp(normal) * np.exp(OFFSETS)[:, None, None]
-        d = self.baseline.dispersion(seen)
-        ll = ((x / d) * normal + (x / d) * OFFSETS[:, None, None]) - (n / d) * np.log1p(odds)
+        d, sharp = self.baseline.dispersion(seen), self.baseline.sharpness
+        share = sharp * sigmoid(normal + OFFSETS[:, None, None]) + (1 - sharp) * sigmoid(normal)
+        self._shown = np.log(share / (1 - share)) - normal
+        ll = (x / d) * (normal + self._shown) + (n / d) * np.log1p(-share)
         top = ll.max(axis=(0, 1))
         q = (x + 0.5) / (n + 1)
         anything = (x * np.log(q) + (n - x) * np.log1p(-q)) / d
         width = np.sqrt(2 * np.pi * d * np.maximum(n, 1) * q * (1 - q) + 1) / (n + 1)
-        foreign = c.contamination + (c.contamination_stays - c.contamination) * self.state.foreign
+        jump = np.clip((loud / c.jump) ** 2, c.jump_least, c.jump_most)
+        foreign = c.contamination * jump + (c.contamination_stays - c.contamination) * self.state.foreign
         genuine = np.exp(ll - top) * (1 - foreign)
-        predicted = self._predict(self.state.belief)
+        predicted = self._chain.predict(self.state.belief)
         belief = np.maximum(predicted * (genuine + foreign * width * np.exp(np.minimum(anything - top, 500))), 1e-30)
         total = belief.sum(axis=(0, 1))
         explained = (predicted * genuine).sum(axis=1) / total
@@ -356,15 +354,28 @@ class Detector:
     def _fired(self, t: int, posted: NDArray[np.bool_], log_odds: Floats) -> NDArray[np.bool_]:
         """Topics whose share episode begins; only a bin with posts can begin one."""
         s, c = self.state, self.config
-        _, negative, usual, _, _ = self._sums(t - (LAST_HOUR - 1) * BIN, t, slice(None))
-        told = worth_telling(negative, usual, c.min_negative, c.min_excess)
+        bins = np.arange(t // BIN - LAST_HOUR + 1, t // BIN + 1) % c.window
+        negative, excess = s.recent[1, bins], (s.recent[1, bins] - s.recent[2, bins]) / self.baseline.sharpness
+        told = worth_telling(negative.sum(axis=0), excess.sum(axis=0), excess.max(axis=0), c)
         s.alerts = s.alerts * 2 ** (-BIN / (c.habituation_half_life * DAY))
-        threshold = c.threshold + self._sensitivity + c.habituation * (s.alerts - c.usual_alerts)
+        habit = c.habituation * np.maximum(s.alerts - c.usual_alerts, 0.0)
+        threshold = c.threshold + self._sensitivity + habit - c.volume_bonus * self._loudness(s.recent[3:5, bins])
         fired = (log_odds > threshold) & ~s.active & (s.cool == 0) & posted & told
         s.active = s.active | fired
         s.since = np.where(fired, t, s.since)
         s.alerts = s.alerts + fired
         return np.asarray(fired)
+
+    def _loudness(self, volume: Floats) -> Floats:
+        """0 … 1 (T,): how sure it is that the volume of the last hour is up, also without its largest bin, which may be copies.
+
+        volume: (2, LAST_HOUR, T) posts, and posts that are usual.
+        """
+        c, phi = self.config, self.volume.state.phi
+        posts, usual = volume.sum(axis=1)
+        steady = np.log((posts - volume[0].max(axis=0) + phi) / (usual * (LAST_HOUR - 1) / LAST_HOUR + phi))
+        rare = np.clip(self.volume.rarity / c.rare_volume, 0.0, 1.0)
+        return np.asarray(rare * np.clip(steady / c.steady_rise, 0.0, 1.0))
 
     def _volume_ended(self, t: int) -> NDArray[np.bool_]:
         """Volume episodes that end: an hour like it comes every day, three bins in a row, or a day is over."""
@@ -375,18 +386,18 @@ class Detector:
         return np.asarray(ended)
 
     def _offset(self) -> Floats:
-        """Logits (T,) that the share is above usual: mean of the change and the drift."""
+        """Logits (T,) that the share is above usual after the bin just taken: mean of the change and the drift."""
         belief = self.state.belief
-        change = (belief.sum(axis=1) * OFFSETS[:, None]).sum(axis=0)
+        change = (belief * self._shown).sum(axis=(0, 1))
         return np.asarray(change + (belief.sum(axis=0) * self._grid).sum(axis=0))
 
     def _new_level(self, topics: NDArray[np.bool_]) -> None:
         """A change that lasted a day is what is usual now; the filter starts again."""
         s = self.state
         self.baseline.new_level(topics, self._offset())
-        calm = _calm(self.config.grid)[:, :, None]
-        s.belief = np.where(topics, calm, s.belief)
-        s.past = np.where(topics, calm.astype(np.float32), s.past)
+        fresh = calm(self.config.grid)[:, :, None]
+        s.belief = np.where(topics, fresh, s.belief)
+        s.past = np.where(topics, fresh.astype(np.float32), s.past)
         self._settle()
 
     def _sums(self, first: int, last: int, topics: int | slice) -> Floats:
@@ -405,59 +416,17 @@ class Detector:
         )  # fmt: skip
 
     def _onsets(self, topics: NDArray[np.int64], t: int) -> list[int]:
-        """Starts of the bins in which the present changes most probably began, by backward smoothing over the kept beliefs."""
-        window = self.config.window
-        now = t // BIN
-        changed = (np.arange(REGIMES) > 0)[:, None, None]
-        past = self.state.past[..., topics].astype(float)
-        off = past[now % window] * changed  # off in every bin since
-        began = np.zeros((window, len(topics)))
-        for age in range(1, window):
-            belief = past[(now - age) % window]
-            back = self._retrodict(off / self._predict(belief)) * belief
-            began[age - 1] = back[0].sum(axis=0)
-            off = back * changed
-        began[window - 1] = off.sum(axis=(0, 1))
-        return [(now - int(age)) * BIN for age in began.argmax(axis=0)]
-
-    def _retrodict(self, ratio: Floats) -> Floats:
-        """The transpose of `_predict`: Σ over the next state of P(next | state) · ratio(next), (REGIMES, K, m)."""
-        c = self.config
-        moved = self._moves @ ratio
-        off = moved[1:].sum(axis=0)
-        stay = 1 - 1 / c.duration
-        back = np.empty_like(moved)
-        back[0] = (1 - c.hazard) * moved[0] + c.hazard / 3 * off
-        back[1:] = stay * ((1 - 1.5 * c.move) * moved[1:] + 0.5 * c.move * off) + moved[0] / c.duration
-        return back
+        """Starts of the bins in which the present changes most probably began."""
+        window, now = self.config.window, t // BIN
+        newest_first = [(now - age) % window for age in range(window)]
+        ages = self._chain.began(self.state.past[newest_first][..., topics].astype(float))
+        return [(now - int(age)) * BIN for age in ages]
 
 
-def worth_telling(negative: Array, expected: Array, at_least: float = 6.0, more: float = 4.0) -> NDArray[np.bool_]:
-    """Enough posts for a message: that many negatives in the last hour, and that many more than the usual share of its posts."""
-    return np.asarray((negative >= at_least) & (negative - expected >= more))
-
-
-@lru_cache(maxsize=8)
-def rouwenhorst(k: int, correlation: float) -> Floats:
-    """Transition matrix (k, k) of an AR(1) on k equidistant points with exactly this autocorrelation (Rouwenhorst 1995)."""
-    p = (1 + correlation) / 2
-    matrix = np.array([[p, 1 - p], [1 - p, p]])
-    for size in range(3, k + 1):
-        corners = np.zeros((4, size, size))
-        corners[0, :-1, :-1] = corners[1, :-1, 1:] = corners[2, 1:, :-1] = corners[3, 1:, 1:] = matrix
-        matrix = p * (corners[0] + corners[3]) + (1 - p) * (corners[1] + corners[2])
-        matrix[1:-1] /= 2
-    return matrix
-
-
-def _calm(k: int) -> Floats:
-    """Belief (REGIMES, k) of a topic of which nothing is known: normal, the drift in its stationary (binomial) distribution."""
-    weights = np.array([1.0])
-    for _ in range(k - 1):
-        weights = (np.append(weights, 0) + np.append(0, weights)) / 2
-    belief = np.full((REGIMES, k), 1e-30)
-    belief[0] = weights
-    return belief
+def worth_telling(negative: Array, excess: Array, largest: Array, config: DetectorConfig) -> NDArray[np.bool_]:
+    """Enough posts for a message: negatives in the last hour, how many more than usual, how many of those besides the largest bin."""
+    enough = (negative >= config.min_negative) & (excess >= config.min_excess)
+    return np.asarray(enough & (excess - largest >= config.min_besides))
 
 
 def _part(arrays: dict[str, Array], part: str) -> dict[str, Array]:

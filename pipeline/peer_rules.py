@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.baseline import Baseline, Observed, sigmoid
 from pipeline.records import BIN, DAY
 
-Counts = NDArray[np.int64]
+Counts = NDArray[np.int64] | NDArray[np.float64]  # posts may have weights
 Alert = tuple[int, int]  # topic, bin
 Rule = Callable[["Counted"], list[Alert]]
 
@@ -157,3 +157,6 @@ PEERS: Mapping[str, Rule] = {
     "twice the same hour last week": twice_last_week,
     "seasonal CUSUM of log likelihood, h = 8": cusum,
 }
+SHORT: Mapping[str, str] = dict(  # names for the command line
+    zip(("spike", "spike-10", "share-0.4", "sigma-count", "sigma-share", "last-week", "cusum"), PEERS, strict=True)
+)

@@ -67,7 +67,7 @@ class Stream:
 
     scenario: Scenario
     n: NDArray[np.int64]
-    x: NDArray[np.int64]
+    x: NDArray[np.int64] | Floats  # whole numbers, unless a model's probabilities took their place
     tier: Floats  # (topics,)
     sigma: Floats  # (topics,) deviation of the share's drift
     rho: Floats  # (topics,) overdispersion
@@ -87,12 +87,12 @@ def simulate(seed: int, scenario: Scenario | None = None) -> Stream:
     bins = (s.warm_days + s.days) * PER_DAY
     tier = np.resize(np.array(s.tiers), s.topics)
     hours = np.arange(bins) / PER_HOUR
-    log_rate = np.log(tier) + _daily(rng, hours, s.topics, s.volume_cycle) + _ar1(rng, bins, s.topics, *s.volume_drift)
+    log_rate = np.log(tier) + _daily(rng, hours, s.topics, s.volume_cycle) + ar1(rng, bins, s.topics, *s.volume_drift)
     log_rate += np.log(s.weekend) * _weekend(s.start, bins)[:, None]
     scale = np.exp(s.vary * rng.standard_normal((2, s.topics)))
     share = rng.beta(3, 12, s.topics).clip(0.02, 0.8)
     logit = np.log(share / (1 - share)) + _daily(rng, hours, s.topics, s.share_cycle)
-    logit += scale[0] * _ar1(rng, bins, s.topics, *s.share_drift)
+    logit += scale[0] * ar1(rng, bins, s.topics, *s.share_drift)
     steps = {int(i): int(rng.integers(s.warm_days * PER_DAY, bins)) for i in np.flatnonzero(rng.random(s.topics) < s.stepped)}
     for topic, at in steps.items():
         logit[at:, topic] += np.log(2)
@@ -123,7 +123,7 @@ def _weekend(start: int, bins: int) -> Floats:
     return ((days + 3) % 7 >= 5).astype(float)
 
 
-def _ar1(rng: np.random.Generator, bins: int, topics: int, sigma: float, tau: float) -> Floats:
+def ar1(rng: np.random.Generator, bins: int, topics: int, sigma: float, tau: float) -> Floats:
     """Stationary AR(1) with deviation sigma and memory tau in bins, (bins, topics)."""
     keep = np.exp(-1 / tau)
     noise = rng.standard_normal((bins, topics)) * sigma

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import orjson
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -69,3 +71,19 @@ def _lines(part: type[BaseModel]) -> list[str]:
 def _line(name: str, default: object, description: str | None) -> str:
     shown = "" if default is None or default is PydanticUndefined else orjson.dumps(default).decode()
     return f"# {name} = {shown or '...'}  # {description}\n"
+
+
+def with_value(text: str, table: str, key: str, value: str) -> str:
+    """The text of a settings file with one key of a table changed or added; everything else stays as it is."""
+    lines = text.splitlines()
+    begin = next((i for i, line in enumerate(lines) if line.split("#")[0].strip() == f"[{table}]"), None)
+    if begin is None:
+        return "\n".join([*lines, "", f"[{table}]", f"{key} = {value}", ""])
+    end = next((i for i in range(begin + 1, len(lines)) if lines[i].startswith("[")), len(lines))
+    place = next((i for i in range(begin + 1, end) if re.match(rf"\s*{key}\s*=", lines[i])), None)
+    if place is None:
+        lines.insert(begin + 1, f"{key} = {value}")
+    else:
+        comment = lines[place].partition("#")[2]
+        lines[place] = f"{key} = {value}" + (f"  #{comment}" if comment else "")
+    return "\n".join([*lines, ""])

@@ -77,6 +77,7 @@ class VolumeRule:
         self.state = state or VolumeState.empty(topics)
         self.rarity = np.full(topics, -np.inf)  # −ln(exceedances per day) of the newest bin
         self.rarest = np.full(topics, RING)  # the window, in bins, in which it was so rare
+        self.teaches = np.ones(topics, bool)  # topics whose days the others are compared with
         self._sort_pool()
 
     def add_topics(self, count: int) -> None:
@@ -84,6 +85,7 @@ class VolumeRule:
         append(self.state, VolumeState.empty(count))
         self.rarity = np.append(self.rarity, np.full(count, -np.inf))
         self.rarest = np.append(self.rarest, np.full(count, RING))
+        self.teaches = np.append(self.teaches, np.ones(count, bool))
         self._sort_pool()
 
     def step(self, t: int, x: Floats) -> NDArray[np.bool_]:
@@ -187,5 +189,5 @@ class VolumeRule:
         self._own = known.sum(axis=0)
         self._weights = 2.0 ** (-np.arange(1, self._days + 1) / self.config.memory)
         self._weight = np.add.reduce(np.where(known[: self._days], self._weights[:, None], 0.0), axis=0)
-        maxima = self.state.maxima[: self._days]
-        self._pool = [np.sort(maxima[:, k][known[: self._days]]).astype(float) for k in range(len(WINDOWS))]
+        maxima, taught = self.state.maxima[: self._days], known[: self._days] & self.teaches
+        self._pool = [np.sort(maxima[:, k][taught]).astype(float) for k in range(len(WINDOWS))]

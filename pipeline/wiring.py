@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from consumers.detect import Detection
     from dashboards.shapes import Verification
+    from pipeline.backtest import Backtest
     from pipeline.ports import Classifier, Receiver, Source, Store
     from pipeline.records import Explanation
     from pipeline.stages import Context
@@ -250,8 +251,20 @@ def page(settings: Settings, store: Store, clock: Clock, status: Callable[[], Ma
     def check(incident_id: str) -> Verification:
         return Verification.model_validate(verify(store, store.incident(incident_id)), from_attributes=True)
 
+    def rehearse(topic: str, since: int, rule: str) -> Backtest:
+        from pipeline.backtest import backtest
+
+        return backtest(store, topic, since, watch_config(settings).detector, rule)
+
     return create_app(
-        store, settings.web, clock=clock, status=status, verify=check, version=version("moodstream"), explain=explainer(settings)
+        store,
+        settings.web,
+        clock=clock,
+        status=status,
+        verify=check,
+        version=version("moodstream"),
+        explain=explainer(settings),
+        backtest=rehearse,
     )
 
 

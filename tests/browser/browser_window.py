@@ -18,6 +18,8 @@ from dashboards.server import PageServer, bind, url_of
 from dashboards.shapes import Verification
 from dashboards.views import Reader
 from dashboards.web import create_app
+from pipeline.backtest import Backtest, backtest
+from pipeline.detector import DetectorConfig
 from pipeline.records import Evidence
 from pipeline.settings import Settings, WebSettings
 from pipeline.verify import verify
@@ -77,7 +79,13 @@ def served(store: Reader, settings: WebSettings | None = None, now: int = NOW) -
     model = next((item.score.model for item in store.get([one.id for one in _evidence(store)]).values() if item.score), None)
     status = {"model": model, "factor": 60, "mode": "demo"}
     words = explainer(Settings(model="static"))
-    app = create_app(store, settings, clock=lambda: now, status=lambda: status, verify=check, version="0.1.0", explain=words)
+
+    def rehearse(topic: str, since: int, rule: str) -> Backtest:
+        return backtest(store, topic, since, DetectorConfig(), rule)
+
+    app = create_app(
+        store, settings, clock=lambda: now, status=lambda: status, verify=check, version="0.1.0", explain=words, backtest=rehearse
+    )
     listener = bind(settings)
     server = PageServer(app)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)

@@ -98,6 +98,10 @@ def browser(driver: WebDriver, site: str) -> Browser:
 
 @pytest.fixture(scope="session")
 def paths(seeded: SqliteStore) -> dict[str, str]:
-    """The four pages."""
+    """The four pages, and the backtest of a topic."""
     incident = seeded.incidents(TOPIC)[0].id
-    return {"overview": "/", "topic": "/topics/Orbit%205", "incident": f"/incidents/{incident}", "search": "/search?q=photos"}
+    tried = "/backtest?topic=Orbit+5&since=7d&sensitivity=-3&run=1"
+    return {
+        "overview": "/", "topic": "/topics/Orbit%205", "incident": f"/incidents/{incident}", "search": "/search?q=photos",
+        "backtest": tried,
+    }  # fmt: skip

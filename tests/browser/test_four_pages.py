@@ -10,7 +10,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-PAGES = ("overview", "topic", "incident", "search")
+PAGES = ("overview", "topic", "incident", "search", "backtest")
 WIDTHS = (320, 360, 390, 400, 768, 1280)
 # Contrast of every visible text with the colour behind it (WCAG 2.2, 1.4.3): [ratio, text] of those below 4.5, large text 3.
 CONTRAST = """
@@ -181,3 +181,16 @@ def test_a_range_is_a_link(browser: Browser, paths: dict[str, str]) -> None:
     browser.driver.find_element("link text", "6h").click()
     browser.wait("location.search === '?range=6h'")
     assert "6h" == browser.run("document.querySelector('.ranges [aria-current]').textContent")
+
+
+def test_the_slider_shows_another_sensitivity_at_once(browser: Browser, paths: dict[str, str]) -> None:
+    """Moving it by key shows that sensitivity's messages and no other; nothing is asked of the server."""
+    browser.open(paths["backtest"])
+    browser.wait("document.getElementById('show').hidden")
+    asked = browser.run("performance.getEntriesByType('resource').length")
+    slider = browser.driver.find_element("id", "sensitivity")
+    slider.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert ["-2.0"] == browser.run("[...document.querySelectorAll('.level:not([hidden])')].map((one) => one.dataset.sensitivity)")
+    assert "−2" == browser.run("document.getElementById('chosen').textContent")
+    assert asked == browser.run("performance.getEntriesByType('resource').length")
+    assert [] == browser.complaints()

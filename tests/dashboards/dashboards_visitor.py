@@ -14,6 +14,8 @@ from consumers.stores.sqlite import SqliteStore
 from dashboards.shapes import Verification
 from dashboards.views import Reader
 from dashboards.web import create_app
+from pipeline.backtest import Backtest, backtest
+from pipeline.detector import DetectorConfig
 from pipeline.settings import Settings, WebSettings
 from pipeline.verify import verify
 from pipeline.wiring import explainer
@@ -61,6 +63,19 @@ def app_over(
         assert isinstance(reader, SqliteStore)
         return Verification.model_validate(verify(reader, reader.incident(incident_id)), from_attributes=True)
 
-    checks = check if verifies else None
     words = explainer(Settings(model="static")) if explains else None
-    return create_app(reader, settings or WebSettings(), clock=lambda: NOW, status=status, verify=checks, version="1.2.3", explain=words)
+
+    def rehearse(topic: str, since: int, rule: str) -> Backtest:
+        return backtest(reader, topic, since, DetectorConfig(), rule)
+
+    checks, runs = (check, rehearse) if verifies else (None, None)
+    return create_app(
+        reader,
+        settings or WebSettings(),
+        clock=lambda: NOW,
+        status=status,
+        verify=checks,
+        version="1.2.3",
+        explain=words,
+        backtest=runs,
+    )

@@ -52,8 +52,9 @@ def test_the_daily_rhythm_is_found(learnt: Baseline) -> None:
 
 
 def test_drift_and_overdispersion_are_recovered(learnt: Baseline) -> None:
-    """σ², τ and ρ come out near what was simulated: .0625, 24 bins, .01."""
-    sigma2, tau, rho = learnt.group.nuisance
+    """σ², τ, ρ and s come out near what was simulated: .0625, 24 bins, .01, and labels of 0 and 1."""
+    sigma2, tau, rho, sharpness = learnt.group.nuisance
+    assert sharpness == pytest.approx(1.0, abs=0.05)
     assert sigma2 == pytest.approx(0.0625, rel=0.25)
     assert tau == pytest.approx(24, rel=0.3)
     assert rho == pytest.approx(0.01, rel=0.25)
@@ -91,3 +92,18 @@ def test_the_weekend_is_saturday_and_sunday() -> None:
     days = [to_ms(f"2026-11-{day}") for day in (20, 21, 22, 23)]
     assert [False, True, True, False] == [is_weekend(t) for t in days]
     assert features(0.25, 1.0)[[0, 1, 5]] == pytest.approx([1, 1, 1])
+
+
+def test_blunt_scores_are_known_as_such() -> None:
+    """Probabilities between .1 and .7 have a variance of .4·p(1−p); after three days s is near that, also beside busy topics."""
+    rng = np.random.default_rng(5)
+    baseline = Baseline(6)
+    n = rng.poisson(np.array([0.5, 1, 2, 4, 20, 100]), (3 * PER_DAY, 6))
+    true = rng.binomial(n, 0.25)
+    blunt = 0.7 * true + 0.1 * (n - true)  # mean .25: calibrated for these two values
+    for b, (posts, x) in enumerate(zip(n.astype(float), blunt, strict=True)):
+        seen, t = Observed(posts, x, posts), 20_000 * DAY + b * BIN
+        baseline.observe(t, seen, baseline.logit(t), np.ones(6))
+        if (t + BIN) % DAY == 0:
+            baseline.close_day(t + BIN)
+    assert baseline.sharpness == pytest.approx(0.36, abs=0.08)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.detector import Cleared, Detector, DetectorConfig, DetectorEvent, Escalated, Firing, rouwenhorst, worth_telling
+from pipeline.detector import Cleared, Detector, DetectorConfig, DetectorEvent, Escalated, Firing, worth_telling
 from pipeline.records import BIN, DAY
+from pipeline.regimes import rouwenhorst
 from pipeline.simulate import PER_DAY, Scenario, Stream, simulate
 
 START = 20_000 * DAY
@@ -292,7 +293,7 @@ def test_alerts_raise_the_bar_of_their_topic() -> None:
     assert 3 == len(odds)
     ages = (1.28, 0.78, 0.28)  # days since each alert; they count half after ten
     assert detector.state.alerts[0] == pytest.approx(sum(2 ** (-age / 10) for age in ages), abs=0.02)
-    assert odds[2] > 3.0 - DetectorConfig().usual_alerts - 1.2
+    assert odds[2] > 2.0 - DetectorConfig().usual_alerts - 0.1
 
 
 def test_weights_stand_for_posts() -> None:
@@ -306,10 +307,13 @@ def test_weights_stand_for_posts() -> None:
     assert np.array_equal(plain.active, weighted.active)
 
 
-@pytest.mark.parametrize(("negative", "expected", "told"), [(5, 0, False), (6, 2, True), (6, 2.1, False), (20, 17, False), (20, 16, True)])
-def test_a_message_needs_posts(negative: float, expected: float, told: bool) -> None:
-    """At least six negatives in the hour, and four more than usual."""
-    assert told == bool(worth_telling(np.array(negative), np.array(expected)))
+@pytest.mark.parametrize(
+    ("negative", "excess", "largest", "told"),
+    [(5, 5, 1, False), (6, 5, 1, True), (6, 4.9, 0, False), (20, 4, 0, False), (20, 5, 2.1, False), (20, 20, 17, True)],
+)
+def test_a_message_needs_posts(negative: float, excess: float, largest: float, told: bool) -> None:
+    """At least six negatives in the hour, five more than usual, and three of these besides the largest bin."""
+    assert told == bool(worth_telling(np.array(negative), np.array(excess), np.array(largest), DetectorConfig()))
 
 
 def test_the_drift_chain_is_an_ar1() -> None:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from pipeline import nab, peer_rules
+from pipeline import bench_words, nab, peer_rules
 from pipeline.bench_alerts import OURS, Job, Outcome, judge, run
 from pipeline.bench_plot import svg
 from pipeline.errors import InputError
@@ -182,3 +182,23 @@ def test_the_picture_is_one_well_formed_file() -> None:
     root = ElementTree.fromstring(drawn)
     assert 2 + len(PEERS) == len(root.findall(".//{http://www.w3.org/2000/svg}circle"))
     assert "http" not in drawn.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_a_model_that_is_always_right_changes_nothing() -> None:
+    """With probabilities of 0 and 1 the replayed stream is the stream itself; with blunt ones the sum is what they promise."""
+    made = simulate(1, SMALL)
+    rng = np.random.default_rng(1)
+    sharp = bench_words.pool(np.repeat([1.0, 0.0], 50), np.repeat([True, False], 50))
+    assert np.array_equal(made.x, bench_words.replayed(made, sharp, rng).x)
+    blunt = bench_words.pool(rng.uniform(0.1, 0.5, 400), np.repeat([True, False], 200))
+    seen = bench_words.replayed(made, blunt, rng).x
+    assert made.n.sum() * 0.3 == pytest.approx(seen.sum(), rel=0.05)
+    assert (seen <= made.n).all()
+
+
+def test_the_replay_has_both_columns() -> None:
+    """Labels and probabilities are judged on the same spikes."""
+    words = bench_words.pool(np.linspace(0, 1, 100), np.arange(100) >= 50)
+    found = bench_words.run([1], words, SMALL)
+    assert ["labels of people", "probabilities of the model"] == list(found)
+    assert 1 == len({outcome.detectable for outcome in found.values()})
