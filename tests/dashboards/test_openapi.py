@@ -17,6 +17,7 @@ ROUTES = (
     "/topics",
     "/trends",
     "/compare",
+    "/backtest",
     "/posts",
     "/search",
     "/incidents",
