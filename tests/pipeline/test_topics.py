@@ -96,6 +96,7 @@ PHRASES = st.lists(st.text(alphabet="abC é_1咖ßσ#'", min_size=1, max_size=4)
 
 @given(LETTERS, PHRASES, PHRASES)
 @example("ΑΣ ab", ("ας",), ())
+@example("#1", ("#",), ())
 def test_the_automaton_agrees_with_a_search_by_hand(text: str, phrases: tuple[str, ...], exclude: tuple[str, ...]) -> None:
     """Whatever the text and the phrases: the same as looking for each phrase at each place."""
     topic = TopicSettings(name="t", phrases=phrases, exclude=exclude)
@@ -108,14 +109,19 @@ def _occurs(phrase: str, text: str) -> bool:
     if not what:
         return False
     places = [i for i in range(len(where)) if where.startswith(what, i)]
-    return any(_free(where[i - 1 : i] if i else "", what[0]) and _free(where[i + len(what) : i + len(what) + 1], what[-1]) for i in places)
+    return any(
+        _begins(where[i - 1 : i] if i else "", what[0]) and _ends(where[i + len(what) : i + len(what) + 1], what[-1]) for i in places
+    )
 
 
-def _free(outside: str, edge: str) -> bool:
-    """No word goes on over this edge."""
-    if edge in "#@":
-        return not _spaced(outside)
-    return not (_spaced(outside) and _spaced(edge))
+def _begins(before: str, first: str) -> bool:
+    """No word goes on over the left edge, and a mark stands at its beginning."""
+    return not (_spaced(before) and (_spaced(first) or first in "#@"))
+
+
+def _ends(after: str, last: str) -> bool:
+    """No word goes on over the right edge."""
+    return not (_spaced(after) and _spaced(last))
 
 
 def _spaced(character: str) -> bool:
