@@ -3,7 +3,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
 STRICT ?=
 PYTEST_FLAGS := $(if $(STRICT),--strict-skips)
-FAST := tests/pipeline tests/producers tests/models tests/consumers tests/dashboards tests/docs
+FAST := tests/pipeline tests/producers tests/models tests/consumers tests/dashboards tests/docs tests/tools
 
 .PHONY: help demo install check lint types imports test unit contract flow browser live stack stack-stop bench screenshots lock tree clean
 
@@ -17,7 +17,7 @@ install: .venv/.all ## everything: all extras and the development tools
 
 check: install ## every check that CI runs; STRICT=1 fails on a skip that this machine could have run
 	@sh tools/browser.sh
-	@$(MAKE) --no-print-directory lint types imports test
+	@$(MAKE) --no-print-directory lint types imports test live
 
 lint: .venv/.all ## style
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
@@ -28,7 +28,7 @@ types: .venv/.all ## mypy, strict
 imports: .venv/.all ## which room may import which
 	@.venv/bin/lint-imports --no-cache
 
-test: .venv/.all ## all tests but the live ones, the fast ones first
+test: .venv/.all ## all tests but those on real servers, the fast ones first
 	@$(PYTEST) $(PYTEST_FLAGS) -m "not bench" $(FAST) tests/contracts tests/flow tests/browser
 
 unit: .venv/.all ## tests that need seconds, no network and no Java
@@ -43,8 +43,8 @@ flow: .venv/.all ## from source to page in one process
 browser: .venv/.all ## the pages in a real browser
 	@sh tools/browser.sh && $(PYTEST) tests/browser
 
-live: .venv/.all ## against a real Kafka and a real Elasticsearch, started from their jars
-	@$(PYTEST) tests/live
+live: .venv/.all ## against a real Kafka and a real Elasticsearch, started from their jars (Java 17, Maven)
+	@$(PYTEST) $(PYTEST_FLAGS) tests/live
 
 stack: .venv/.all ## start Kafka (9092) and Elasticsearch (9200) from their jars, for trying things by hand
 	@$(PY) -m tools.stack start

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
 
+import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 
 STALL_SECONDS = 60.0
 LOOK_SECONDS = 5.0
+IDLE_LOOKS = 6  # without a partition, 30 s: longer than a rebalance takes
+log = structlog.get_logger()
 
 
 class Place(Protocol):
@@ -54,6 +57,10 @@ class Pulse:
                 self._moved[place.partition] = (place.committed, now)
         self._lag, self._looked = lag, now
 
+    def lag(self) -> dict[int, int]:
+        """Records that are not committed, by partition of this worker."""
+        return dict(self._lag)
+
     def health(self, state: str) -> dict[str, object]:
         """`ok` unless a partition has lag and its committed offset stands still. A worker that waits for its store is well."""
         now = self._clock()
@@ -63,13 +70,30 @@ class Pulse:
         return {"ok": not stalled, "state": "stalled" if stalled else state, "lag": lag, "looked_seconds_ago": round(now - self._looked, 1)}
 
 
-def watch(pulse: Pulse, places: Callable[[], Iterable[Place]], mine: Callable[[], set[int]], stop: threading.Event) -> None:
-    """Look every few seconds until `stop`; a broker that doesn't answer is no news about this worker."""
+def watch(
+    pulse: Pulse,
+    places: Callable[[], Sequence[Place]],
+    mine: Callable[[], set[int]],
+    stop: threading.Event,
+    report: Callable[[Mapping[int, int]], None],
+) -> None:
+    """Look every few seconds until `stop`, and report the lag; a broker that doesn't answer is no news about this worker.
+
+    A worker without a partition for half a minute warns once: there are more workers than partitions.
+    """
+    idle = 0
     while not stop.wait(LOOK_SECONDS):
         try:
-            pulse.look(places(), mine())
+            found, parts = places(), mine()
+            pulse.look(found, parts)
+            report(pulse.lag())
         except Exception:  # noqa: S112  # an edge: whatever the look runs into, the worker itself must not suffer
             continue
+        idle = 0 if parts else idle + 1
+        if idle == IDLE_LOOKS:
+            log.warning(
+                "this worker has nothing to do: others have all partitions; add partitions or run fewer workers", partitions=len(found)
+            )
 
 
 class HealthServer:

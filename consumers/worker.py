@@ -80,6 +80,7 @@ class Work:
         self._metrics.records.inc(len(records))
         self._metrics.posts.labels("rejected").inc(len(letters))
         self._metrics.posts.labels("unmatched").inc(done.unmatched)
+        self._metrics.clamped.inc(done.clamped)
         if records:
             self._metrics.age.observe(max(0, self._clock() - min(record.at for record in records)) / 1000)
         self._limit.count(len(letters), len(lines))

@@ -64,7 +64,7 @@ def _model(settings: Settings) -> str:
 
 
 def _store(settings: Settings) -> str:
-    store = wiring.open_store(settings.store)
+    store = wiring.store(settings)
     try:
         newest, _ = store.latest()
         posts = store.count()

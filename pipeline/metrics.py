@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -26,6 +27,7 @@ class WorkerMetrics:
         self.age = Histogram(
             "moodstream_post_age_seconds", "from arrival in Kafka until stored, oldest post of a batch", registry=to, buckets=AGES
         )
+        self.clamped = Counter("moodstream_clamped", "posts whose impossible time was replaced by that of their arrival", registry=to)
         self.blocked = Gauge("moodstream_store_blocked", "1 while the store takes nothing", registry=to)
         self.lag = Gauge("moodstream_lag_records", "records that are not committed", ["partition"], registry=to)
         self.texts = Gauge("moodstream_model_texts", "texts since the start by how the model came to its answer", ["how"], registry=to)
@@ -35,3 +37,9 @@ class WorkerMetrics:
             self.posts.labels(result)
         for stage in ("score", "write"):
             self.seconds.labels(stage)
+
+    def report_lag(self, lag: Mapping[int, int]) -> None:
+        """Records that are not committed, by partition of this worker; those of partitions that it lost are forgotten."""
+        self.lag.clear()
+        for partition, records in lag.items():
+            self.lag.labels(str(partition)).set(records)

@@ -72,7 +72,7 @@ class PostStore(Protocol):
         """The newest dead letters first."""
 
     def erase(self, platform: str, post_id: str, at: int) -> bool:
-        """Remove one post from documents, search, bins and roll-ups, and leave a tombstone. False if there was none."""
+        """Remove one post from documents, search, bins, roll-ups and dead letters, and leave a tombstone. False if there was none."""
 
     def refresh(self) -> list[tuple[str, int]]:
         """Recompute bins and roll-ups from the documents of the bins that changed; which: (topic, bin start)."""

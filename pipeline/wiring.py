@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import NotFoundError, SettingsError, StoreBusy, Unavailable
 from pipeline.records import MINUTE
-from pipeline.settings import Settings, SourceSettings, TopicSettings, load
+from pipeline.settings import ElasticsearchSettings, Settings, SourceSettings, TopicSettings
 
 if TYPE_CHECKING:
     import socket
@@ -48,21 +48,36 @@ def monotonic() -> float:
     return time.monotonic()
 
 
-def open_store(url: str, now: Clock = wall_clock, *, must_exist: bool = False) -> Store:
+def store(settings: Settings, now: Clock = wall_clock, *, must_exist: bool = False) -> Store:
+    """The store that the settings name, with their credentials; errors as of `open_store`."""
+    return open_store(settings.store, now, must_exist=must_exist, server=settings.elasticsearch)
+
+
+def open_store(url: str, now: Clock = wall_clock, *, must_exist: bool = False, server: ElasticsearchSettings | None = None) -> Store:
     """The store behind a URL: `sqlite:///relative.db`, `sqlite:////absolute.db`, `elasticsearch://HOST:PORT`.
 
-    Raises SettingsError for another kind of URL, NotFoundError if it must exist and doesn't, StoreError if it can't be used.
+    `server` has the credentials for the last kind; none if it is not given. Raises SettingsError for another kind of URL, NotFoundError
+    if it must exist and doesn't, StoreError if it can't be used.
     """
     if url.startswith(ELASTIC):
         from consumers.stores.elastic import ElasticStore
 
-        return ElasticStore.open(url, load().elasticsearch, now=now)
+        return ElasticStore.open(url, server or ElasticsearchSettings(), now=now)
     path = store_path(url)
     if must_exist and not path.exists():
         raise NotFoundError(f"no store at {path}; `moodstream run`, `demo` or `ingest` make one, --store URL names another")
     from consumers.stores.sqlite import SqliteStore
 
     return SqliteStore.open(path, now=now)
+
+
+def scrub(opened: Store) -> None:
+    """Rewrite the file of a SQLite store without what was erased; SettingsError for a store on a server, which does so by itself."""
+    from consumers.stores.sqlite import SqliteStore
+
+    if not isinstance(opened, SqliteStore):
+        raise SettingsError("only a sqlite:/// store is a file to rewrite; Elasticsearch drops deleted documents when it merges segments")
+    opened.scrub()
 
 
 def store_path(url: str) -> Path:

@@ -140,15 +140,27 @@ class Publisher:
         return not self._waiting
 
     def close(self, seconds: float = 10.0) -> int:
-        """Flush; what no broker took goes to the spill file, which the next start sends. How many posts lie there."""
-        left = 0
-        if self.flush(seconds):
+        """Flush; what no broker took goes to the spill file, which the next start sends. How many posts lie there.
+
+        Unavailable when that file can't be written either: those posts end with this process, and their number is said.
+        """
+        try:
+            if not self.flush(seconds):
+                return self._keep()
             if self._respooled is not None:
                 self._respooled.unlink(missing_ok=True)
-        else:
-            left = self._write_spill()
-        self._retire(self._producer)
-        return left
+            return 0
+        finally:
+            self._retire(self._producer)
+
+    def _keep(self) -> int:
+        waiting = self.outstanding()
+        try:
+            return self._write_spill()
+        except OSError as error:
+            raise Unavailable(
+                f"{waiting} posts were neither acknowledged nor kept: {self._spill} can't be written ({error.strerror}); publish them again"
+            ) from None
 
     # ------------------------------------------------------------ sending
 

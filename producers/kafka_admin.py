@@ -15,6 +15,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from pipeline.errors import SettingsError, Unavailable
+from pipeline.letters import holds
 from pipeline.records import Rejected
 from pipeline.settings import KafkaSettings
 
@@ -167,9 +168,25 @@ class LetterTopic:
         """Forget all letters that are there now; how many there were."""
         offsets = [offset for offset, _ in self.read()]
         if offsets:
-            with _admin(self._settings) as admin:
-                admin.delete_records({TopicPartition(self._settings.dead_letters, 0): offsets[-1] + 1})
+            self._cut(offsets[-1] + 1)
         return len(offsets)
+
+    def erase(self, identity: str) -> int:
+        """Forget the letters that hold the post `platform:post_id`; how many. Raises Unavailable; repeating it is safe.
+
+        A topic can only be cut at its beginning: the letters that stay are written again first, then all older ones go.
+        """
+        found = list(self.read())
+        kept = [letter for _, letter in found if not holds(letter.raw, {identity})]
+        if len(kept) == len(found):
+            return 0
+        self.put(kept)
+        self._cut(found[-1][0] + 1)
+        return len(found) - len(kept)
+
+    def _cut(self, offset: int) -> None:
+        with _admin(self._settings) as admin:
+            admin.delete_records({TopicPartition(self._settings.dead_letters, 0): offset})
 
     def close(self) -> None:
         """Release the connection; calling it twice is fine."""

@@ -58,7 +58,12 @@ class ElasticStore:
     @classmethod
     def open(cls, url: str, settings: ElasticsearchSettings, *, now: Callable[[], int]) -> ElasticStore:
         """The store behind `elasticsearch://HOST:PORT` (or `elasticsearchs://` for TLS), with the settings' credentials."""
-        return cls(connect(url, settings), now=now, fresh_ms=round(settings.fresh_seconds * 1000), replicas=settings.replicas)
+        es = connect(url, settings)
+        try:
+            return cls(es, now=now, fresh_ms=round(settings.fresh_seconds * 1000), replicas=settings.replicas)
+        except BaseException:
+            es.close()
+            raise
 
     # ------------------------------------------------------------ write side
 
@@ -68,6 +73,9 @@ class ElasticStore:
         ValueError names a post that no store can hold (nothing of the batch is stored then), or one that Elasticsearch refuses
         (the others are stored).
         """
+        gone = {item.id for item in posts if item.post.event == "delete"}
+        if gone:
+            self._incidents.erase_dead_letters(gone)
         return self._writer.write(posts)
 
     def reject(self, rejected: Sequence[Rejected]) -> None:
@@ -88,6 +96,7 @@ class ElasticStore:
 
     def erase(self, platform: str, post_id: str, at: int) -> bool:
         """Remove one post everywhere and leave a tombstone, also for one that isn't here yet."""
+        self._incidents.erase_dead_letters({f"{platform}:{post_id}"})
         return self._writer.erase(f"{platform}:{post_id}", at)
 
     def refresh(self) -> list[tuple[str, int]]:

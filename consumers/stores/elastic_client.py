@@ -105,6 +105,8 @@ class Elastic:
             if error.status_code in ok:
                 return None
             raise _named(error.status_code, _error_of(error.body), path) from error
+        except elastic_transport.TlsError as error:
+            raise StoreBlocked(f"no safe connection to Elasticsearch ({error.message}): check elasticsearch.ca_file") from error
         except elastic_transport.TransportError as error:
             raise StoreBusy(f"Elasticsearch doesn't answer ({type(error).__name__}: {error.message})", seconds=1.0) from error
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict
 
 from consumers.stores.elastic_client import Elastic, Hit, Json, Op
 from consumers.stores.elastic_docs import doc_id
 from pipeline.errors import NotFoundError
+from pipeline.letters import holds
 from pipeline.records import Incident, Notification, Rejected, incident_from_json, to_json
 
 COPIED = (
@@ -127,6 +128,13 @@ class Incidents:
         """The newest first: the order in which they were kept."""
         sources = (hit.source for hit in self._es.scan("letters", {"match_all": {}}, [{"_seq_no": "desc"}], limit))
         return [Rejected(one["reason"], base64.b64decode(one["raw"]), one["place"], one["at"]) for one in sources]
+
+    def erase_dead_letters(self, identities: Collection[str]) -> None:
+        """Forget those that hold one of these posts; costs a look at every letter, also at those that other processes just kept."""
+        self._es.show("letters", always=True)
+        hits = list(self._es.scan("letters", {"match_all": {}}, [{"_seq_no": "asc"}], source=["raw"]))
+        gone = [hit for hit in hits if holds(base64.b64decode(hit.source["raw"]), identities)]
+        self._es.settle([Op("delete", hit.index, hit.id) for hit in gone])
 
     def count_dead_letters(self) -> int:
         """How many there are."""

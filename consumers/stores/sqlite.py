@@ -58,6 +58,9 @@ class SqliteStore:
         nothing of its batch is stored then.
         """
         with self._file.writing() as connection:
+            gone = {item.id for item in posts if item.post.event == "delete"}
+            if gone:
+                sqlite_incidents.erase_dead_letters(connection, gone)
             return sqlite_write.write(connection, posts)
 
     def reject(self, rejected: Sequence[Rejected]) -> None:
@@ -83,6 +86,7 @@ class SqliteStore:
     def erase(self, platform: str, post_id: str, at: int) -> bool:
         """Remove one post everywhere and leave a tombstone, also for one that isn't here yet."""
         with self._file.writing() as connection:
+            sqlite_incidents.erase_dead_letters(connection, {f"{platform}:{post_id}"})
             return sqlite_write.erase(connection, f"{platform}:{post_id}", at)
 
     def refresh(self) -> list[tuple[str, int]]:

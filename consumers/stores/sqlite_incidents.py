@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from sqlite3 import Connection
 
 import orjson
 
 from pipeline.errors import NotFoundError
+from pipeline.letters import holds
 from pipeline.records import Incident, Notification, Rejected, incident_from_json, to_json
 
 _MESSAGE = "id, incident, transition, receiver, subject, body, created_at"
@@ -118,3 +119,9 @@ def count_dead_letters(connection: Connection) -> int:
 def purge_dead_letters(connection: Connection) -> int:
     """Forget them all; how many there were."""
     return connection.execute("DELETE FROM dead_letters").rowcount
+
+
+def erase_dead_letters(connection: Connection, identities: Collection[str]) -> None:
+    """Forget those that hold one of these posts; costs a look at every letter."""
+    rows = connection.execute("SELECT letter, raw FROM dead_letters")
+    connection.executemany("DELETE FROM dead_letters WHERE letter = ?", [(letter,) for letter, raw in rows if holds(raw, identities)])

@@ -22,17 +22,20 @@ def erase(
     post: Annotated[str, typer.Argument(metavar="PLATFORM:POST_ID", help="The post's identity, as `search` and incidents show it.")],
     store: StoreOption = None,
     config: ConfigOption = None,
+    scrub: Annotated[bool, typer.Option("--scrub", help="SQLite: rewrite the file too, so that no byte is left on the disk.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Erase one post everywhere. A tombstone without personal data keeps a redelivered one away. Exit code 1: there was none."""
+    """Erase one post everywhere, dead letters too, and keep it away by a tombstone without personal data. Exit code 1: there was none."""
     platform, mark, post_id = post.partition(":")
     if not mark or not platform or not post_id:
         raise InputError(f"{post!r} is not PLATFORM:POST_ID, e.g. x:1234")
     settings = load(Path(config) if config else None, {"store": store})
-    opened = wiring.open_store(settings.store, must_exist=True)
+    opened = wiring.store(settings, must_exist=True)
     try:
         erased = opened.erase(platform, post_id, wiring.wall_clock())
         opened.refresh()
+        if scrub:
+            wiring.scrub(opened)
     finally:
         opened.close()
     if as_json:

@@ -98,7 +98,7 @@ def verify(
 def _opened(store: str | None, config: str | None) -> Iterator[Store]:
     """The store of the option or the settings, which must be there."""
     settings = load(Path(config) if config else None, {"store": store})
-    opened = wiring.open_store(settings.store, must_exist=True)
+    opened = wiring.store(settings, must_exist=True)
     try:
         yield opened
     finally:

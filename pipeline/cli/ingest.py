@@ -121,7 +121,7 @@ def ingest(
     for file in files:
         if not file.is_file():
             raise InputError(f"{file}: no such file")
-    opened = wiring.open_store(settings.store)
+    opened = wiring.store(settings)
     try:
         work = Ingest(settings, opened, layout)
         began = time.monotonic()

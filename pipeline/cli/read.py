@@ -138,7 +138,7 @@ def rejected(
 def reading(store: str | None, config: str | None) -> Iterator[Store]:
     """The store of the option or the settings; it must exist, and it is closed afterwards."""
     settings = load(Path(config) if config else None, {"store": store})
-    opened = wiring.open_store(settings.store, must_exist=True)
+    opened = wiring.store(settings, must_exist=True)
     try:
         yield opened
     finally:

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pipeline import wiring
 from pipeline.cli.options import ConfigOption, JsonOption, StoreOption, err, write_json
+from pipeline.cli.waiting import waiting_for
 from pipeline.doctor import examine
 from pipeline.errors import InputError, SettingsError
 from pipeline.logs import configure
@@ -64,7 +65,7 @@ def demo(
         overrides = {"store": store or f"sqlite:///{folder}/demo.db", "web.port": port, "web.host": host, "model": None}
         settings = _demo_settings(load(overrides=overrides), quiet=as_json)
         began = time.monotonic()
-        opened = wiring.open_store(settings.store)
+        opened = wiring.store(settings)
         try:
             if until_incident:
                 _demo_until_incident(settings, opened, seed, days, began, as_json)
@@ -91,7 +92,7 @@ def run(
     if not settings.topics:
         raise SettingsError('no topics: `moodstream init` writes a settings file, or give one: run --topic coffee="espresso, #coffee"')
     configure(settings.log_level)
-    opened = wiring.open_store(settings.store)
+    opened = wiring.store(settings)
     try:
         with stop_on_signal() as stopping:
             _run(settings, opened, stopping, once)
@@ -103,12 +104,13 @@ def serve(store: StoreOption = None, config: ConfigOption = None, port: PortOpti
     """Show the page and the API over a store that another process fills."""
     settings = load(Path(config) if config else None, {"store": store, "web.port": port, "web.host": host})
     configure(settings.log_level)
-    opened = wiring.open_store(settings.store, must_exist=True)
-    try:
-        with stop_on_signal() as stopping, _page(settings, opened, wiring.wall_clock, lambda: {"mode": "serve"}):
-            stopping.wait()
-    finally:
-        opened.close()
+    with stop_on_signal() as stopping:
+        opened = waiting_for(lambda: wiring.store(settings, must_exist=True), "the store", settings.kafka.wait_seconds, stopping)
+        try:
+            with _page(settings, opened, wiring.wall_clock, lambda: {"mode": "serve"}):
+                stopping.wait()
+        finally:
+            opened.close()
 
 
 def init(

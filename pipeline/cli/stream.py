@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from pipeline import wiring
 from pipeline.cli.alerts import detect_bins
 from pipeline.cli.options import ConfigOption, CsvOption, JsonOption, LimitOption, err, write_json, write_rows
 from pipeline.cli.service import stop_on_signal
+from pipeline.cli.waiting import waiting_for
 from pipeline.errors import InputError, NotFoundError, SettingsError, StoreBlocked, StoreBusy, Unavailable
 from pipeline.logs import configure
 from pipeline.records import DAY, to_json
@@ -34,7 +35,6 @@ POSTS_A_DAY = 6_000  # of all synthetic topics at that rate, rounded down
 TICK_SECONDS = 1.0
 PUMP_SECONDS = 0.1
 STUCK_SECONDS = 60.0  # without a sign of life: /health says so
-T = TypeVar("T")
 
 StreamStoreOption = Annotated[
     str | None, typer.Option("--store", help=f"Store to use. Default: the settings, else {DEFAULT_STORE}.", show_default=False)
@@ -55,6 +55,7 @@ def register(app: typer.Typer) -> None:
     dlq.command("list")(dlq_list)
     dlq.command("show")(dlq_show)
     dlq.command("replay")(dlq_replay)
+    dlq.command("erase")(dlq_erase)
     dlq.command("purge")(dlq_purge)
     app.add_typer(dlq, name="dlq")
 
@@ -106,7 +107,7 @@ def _publisher(settings: Settings, stopping: threading.Event) -> Publisher:
     def connect() -> Publisher:
         return Publisher(settings.kafka, prepare_topics(settings.kafka))
 
-    return _waiting_for(connect, "Kafka", settings.kafka.wait_seconds, stopping)
+    return waiting_for(connect, "Kafka", settings.kafka.wait_seconds, stopping)
 
 
 def _publish(publisher: Publisher, lines: Iterable[tuple[str, bytes]], stopping: threading.Event) -> int:
@@ -186,15 +187,15 @@ def _work(settings: Settings, health_port: int, health_host: str) -> None:
     from producers.kafka_admin import GroupView, LetterTopic, prepare_topics
 
     waiting = threading.Event()
-    partitions = _waiting_for(lambda: prepare_topics(settings.kafka), "Kafka", settings.kafka.wait_seconds, waiting)
-    store = _waiting_for(lambda: wiring.open_store(settings.store), "the store", settings.kafka.wait_seconds, waiting)
+    partitions = waiting_for(lambda: prepare_topics(settings.kafka), "Kafka", settings.kafka.wait_seconds, waiting)
+    store = waiting_for(lambda: wiring.store(settings), "the store", settings.kafka.wait_seconds, waiting)
     metrics, ended = WorkerMetrics(), threading.Event()
     letters, view = LetterTopic(settings.kafka), GroupView(settings.kafka)
     work = Work(wiring.context(settings, store=store), store, letters, wiring.wall_clock, metrics)
     faust_app = worker_app.build(settings.kafka, work, partitions)
     pulse = Pulse(wiring.monotonic)
-    looking = threading.Thread(target=watch, args=(pulse, view.progress, lambda: worker_app.assigned(faust_app), ended), daemon=True)
-    looking.start()
+    looks = (pulse, view.progress, lambda: worker_app.assigned(faust_app), ended, metrics.report_lag)
+    threading.Thread(target=watch, args=looks, daemon=True).start()
     server = HealthServer(health_host, health_port, lambda: pulse.health(work.state), metrics.registry)
     try:
         worker_app.run(faust_app, work, settings.log_level)
@@ -254,7 +255,7 @@ def detect(
     if not settings.store.startswith(wiring.ELASTIC):
         raise SettingsError(f"detect works on an elasticsearch:// store; `moodstream run` detects by itself on {settings.store}")
     with stop_on_signal() as stopping:
-        opened = _waiting_for(lambda: wiring.open_store(settings.store), "the store", settings.kafka.wait_seconds, stopping)
+        opened = waiting_for(lambda: wiring.store(settings), "the store", settings.kafka.wait_seconds, stopping)
         detection = wiring.detection(settings, opened, f"{socket.gethostname()}:{os.getpid()}")
         ticked = wiring.monotonic()
         try:
@@ -311,6 +312,19 @@ def dlq_replay(
     err.print(f"{len(letters)} sent again" + (f", {spilled} of their posts wait in the spill file" if spilled else ""))
 
 
+def dlq_erase(
+    post: Annotated[str, typer.Argument(metavar="PLATFORM:POST_ID", help="The post's identity.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Forget the dead letters that hold one post; the others stay. `moodstream erase` does the same for the store."""
+    erased = _letters(config).erase(post)
+    if as_json:
+        write_json({"id": post, "erased": erased})
+    else:
+        err.print(f"{erased} dead letters of this post removed")
+
+
 def dlq_purge(config: ConfigOption = None) -> None:
     """Forget all dead letters."""
     err.print(f"{_letters(config).purge()} dead letters removed")
@@ -359,18 +373,3 @@ def _stream_settings(store: str | None, config: str | None) -> Settings:
     if settings.origins["store"] == "default":
         settings = load(Path(config) if config else None, {"store": DEFAULT_STORE})
     return settings
-
-
-def _waiting_for(call: Callable[[], T], what: str, seconds: float, stopping: threading.Event) -> T:
-    """Call until it works; says what it waits for, gives up after some seconds with Unavailable."""
-    until = wiring.monotonic() + seconds
-    told = False
-    while True:
-        try:
-            return call()
-        except (Unavailable, StoreBusy) as error:
-            if not told:
-                err.print(f"waiting for {what}: {error}", soft_wrap=True)
-                told = True
-            if wiring.monotonic() >= until or stopping.wait(1.0):
-                raise Unavailable(f"{what} did not come within {seconds:.0f} s: {error}") from None

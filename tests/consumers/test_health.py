@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
+from structlog.testing import capture_logs
 
-from consumers.health import HealthServer, Pulse
+from consumers.health import IDLE_LOOKS, HealthServer, Pulse, watch
+from pipeline.metrics import WorkerMetrics
 
 
 @dataclass
@@ -72,6 +74,49 @@ def test_partitions_of_other_workers_do_not_count(clock: Clock) -> None:
     assert True is pulse.health("running")["ok"]
     pulse.look([At(0, 5, 99)], {0})
     assert True is pulse.health("running")["ok"]
+
+
+class Rounds:
+    """Stands in for the event that ends the watch: set after some looks, without waiting."""
+
+    def __init__(self, looks: int) -> None:
+        self._left = looks
+
+    def wait(self, seconds: float) -> bool:
+        """Whether to stop."""
+        self._left -= 1
+        return self._left < 0
+
+
+def test_the_lag_of_a_workers_own_partitions_is_reported(clock: Clock) -> None:
+    """A partition that went to another worker is no longer in the metric."""
+    metrics, owned = WorkerMetrics(), [{0, 1}, {1}]
+    watch(Pulse(clock), lambda: [At(0, 5, 9), At(1, 5, 7)], lambda: owned.pop(0), Rounds(2), metrics.report_lag)  # type: ignore[arg-type]
+    found = {sample.labels["partition"]: sample.value for metric in metrics.lag.collect() for sample in metric.samples}
+    assert {"1": 2.0} == found
+
+
+def test_a_worker_beyond_the_partitions_says_so_once(clock: Clock) -> None:
+    """Not in the first seconds, for a rebalance takes some; and not at every look."""
+    for looks, warnings in ((IDLE_LOOKS - 1, 0), (IDLE_LOOKS * 3, 1)):
+        with capture_logs() as logs:
+            watch(Pulse(clock), lambda: [At(0, 5, 9)], set, Rounds(looks), lambda lag: None)  # type: ignore[arg-type]
+        assert warnings == sum("nothing to do" in line["event"] for line in logs)
+
+
+def test_a_broker_that_does_not_answer_ends_no_watch(clock: Clock) -> None:
+    """The next look counts again."""
+    answers = iter([OSError("away"), [At(0, 5, 9)]])
+    seen: list[object] = []
+
+    def places() -> list[At]:
+        answer = next(answers)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    watch(Pulse(clock), places, lambda: {0}, Rounds(2), seen.append)  # type: ignore[arg-type]
+    assert [{0: 4}] == seen
 
 
 def test_health_and_metrics_are_served(clock: Clock) -> None:

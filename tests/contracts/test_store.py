@@ -145,6 +145,20 @@ def test_erase_removes_a_post_everywhere(store: Store) -> None:
     assert 1 == store.write([scored(1, text="secret words")]).refused
 
 
+@pytest.mark.parametrize("by", ["erase", "delete event"])
+def test_what_is_erased_leaves_the_dead_letters_too(store: Store, by: str) -> None:
+    """Letters keep records as they came, and one of them may be the last copy; letters of other posts stay."""
+    mine = [b'{"platform":"net","post_id":"p1001","text":5}', b'p1001;"my street"', b'{"post_id":"p1001","text":']
+    others = [b'{"platform":"other","post_id":"p1001"}', b'{"platform":"net","post_id":"p10012"}', b"p10012;x", b"\xff"]
+    store.reject([Rejected("bad_type: no", raw, f"f:{number}", T0) for number, raw in enumerate([*mine, *others])])
+    if by == "erase":
+        store.erase("net", "p1001", T0)
+    else:
+        gone = scored(1)
+        store.write([replace(gone, post=replace(gone.post, post_id="p1001", event="delete"))])
+    assert set(others) == {letter.raw for letter in store.dead_letters()}
+
+
 def test_erasing_what_is_not_there_keeps_it_away(store: Store) -> None:
     """False, and the post is refused when it comes later."""
     assert not store.erase("net", "1", T0)

@@ -120,6 +120,18 @@ def test_what_no_broker_took_is_sent_at_the_next_start(broker: KafkaNode, prefix
     assert [] == list(tmp_path.glob("unsent*"))
 
 
+def test_a_full_disk_at_the_end_is_told(broker: KafkaNode, prefix: str, tmp_path: Path) -> None:
+    """No broker and no place for the spill file: the number of posts that are in neither is in the error (row 17)."""
+    rig = rig_on(broker, prefix, tmp_path)
+    (tmp_path / "file").touch()
+    kafka = rig.kafka.model_copy(update={"spill_file": str(tmp_path / "file" / "unsent")})
+    publisher = Publisher(kafka, prepare_topics(kafka))
+    broker.kill()
+    rig.publish(publisher, 0, 100)
+    with pytest.raises(Unavailable, match="100 posts were neither acknowledged nor kept"):
+        publisher.close(1.0)
+
+
 def test_what_is_outstanding_is_bounded(broker: KafkaNode, prefix: str, tmp_path: Path) -> None:
     """While the broker hangs, publishing waits instead of filling the memory; then it goes on."""
     rig = rig_on(broker, prefix, tmp_path)
@@ -153,6 +165,10 @@ def test_dead_letters_can_be_read_and_purged(kafka_node: KafkaNode, prefix: str,
     topic.put(letters)
     assert letters == [letter for _, letter in topic.read()]
     assert (2, []) == (topic.purge(), list(topic.read()))
+    mine = Rejected("bad_type: no", b'{"platform":"net","post_id":"77","text":5}', "kafka:p[0]@3", 7)
+    topic.put([*letters, mine])
+    assert (1, letters) == (topic.erase("net:77"), [letter for _, letter in topic.read()])
+    assert (0, 2) == (topic.erase("net:77"), topic.purge())
     topic.put(letters[:1])
     assert letters[:1] == [letter for _, letter in topic.read()]
     topic.close()

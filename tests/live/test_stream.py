@@ -7,46 +7,22 @@ import json
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from live.conftest import clean, wait_for, working
 
 from pipeline import wiring
 from pipeline.records import post_to_json
 from pipeline.settings import load
-from tools.stack.harness import Feeding, Rig, Verdict, WorkerProcess
+from tools.stack.harness import Feeding, Rig
 from tools.stack.nodes import ElasticNode, KafkaNode
 from tools.stack.proxy import FaultProxy
 
 pytestmark = pytest.mark.timeout(240)
 COUNT = 3_000
-
-
-@pytest.fixture
-def rig(prefix: str, kafka_node: KafkaNode, elastic_node: ElasticNode, tmp_path: Path) -> Rig:
-    """Topics, a group and a store of one test."""
-    return Rig(prefix, kafka_node.bootstrap, elastic_node.port, tmp_path)
-
-
-@contextmanager
-def working(rig: Rig, *, supervise: bool = True) -> Iterator[WorkerProcess]:
-    """A worker that is gone when the test ends."""
-    worker = rig.worker(supervise=supervise)
-    try:
-        yield worker
-    finally:
-        worker.kill()
-
-
-def clean(rig: Rig) -> Verdict:
-    """The verdict of a run without a fault's trace."""
-    return Verdict(published=len(rig.sent), lost=0, duplicates=0, wrong=0, again=0)
 
 
 def test_every_post_is_stored_and_bad_records_are_kept(rig: Rig) -> None:
@@ -83,7 +59,8 @@ def test_what_was_published_can_be_searched_and_charted(rig: Rig) -> None:
         rig.wait_until_done()
     store = rig.store()
     try:
-        assert 200 == store.count("harness") == store.topics()[0].posts
+        wait_for(lambda: store.count("harness") == 200)  # what others wrote shows at the next refresh
+        assert 200 == store.topics()[0].posts
         assert 200.0 == sum(point.volume for point in store.trend("harness", 300_000))
         assert ["net:n17"] == [item.id for item in store.search('"number 17"', topic="harness")]
         page = wiring.page(load(overrides={"store": rig.store_url}), store, wiring.wall_clock, dict)
@@ -107,9 +84,8 @@ def test_edits_and_deletes_travel_on_the_same_topic(rig: Rig) -> None:
         rig.wait_until_done()
     store = rig.store()
     try:
-        found = store.get([post.id for post in posts])
-        assert 19 == len(found)
-        assert "changed my mind, it is lovely" == found["net:n3"].post.text
+        wait_for(lambda: len(store.get([post.id for post in posts])) == 19)
+        assert "changed my mind, it is lovely" == store.get(["net:n3"])["net:n3"].post.text
     finally:
         store.close()
 
@@ -214,16 +190,6 @@ async def ask(page: FastAPI, path: str) -> httpx.Response:
     """One request to the page."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(page), base_url="http://localhost") as client:
         return await client.get(path)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait until something holds. TimeoutError."""
-    until = time.monotonic() + seconds
-    never = threading.Event()
-    while not condition():
-        if time.monotonic() > until:
-            raise TimeoutError(f"it did not happen within {seconds:.0f} s")
-        never.wait(0.2)
 
 
 def test_a_broker_that_dies_and_comes_back_is_waited_for(prefix: str, elastic_node: ElasticNode, tmp_path: Path) -> None:

@@ -40,6 +40,16 @@ def test_an_erased_post_is_gone(file: Path) -> None:
     store.close()
 
 
+def test_a_scrub_leaves_no_byte(file: Path) -> None:
+    """The words of an erased post are not in the file any more."""
+    store = SqliteStore.open(file, now=lambda: NOW)
+    gone = store.posts(store.topics()[0].topic, 0, NOW, 1)[0]
+    store.close()
+    assert gone.post.post_id.encode() in file.read_bytes()
+    assert 0 == run(gone.id, "--store", f"sqlite:///{file}", "--scrub")
+    assert gone.post.post_id.encode() not in file.read_bytes()
+
+
 def test_a_wrong_identity_is_told(file: Path) -> None:
     """What is no PLATFORM:POST_ID is an error that shows the form."""
     with pytest.raises(InputError, match="PLATFORM:POST_ID"):

@@ -53,6 +53,8 @@ class Rig:
         )  # fmt: skip
         self.store_url = f"elasticsearch://127.0.0.1:{elastic_port}/{name}"
         self.sent: dict[str, str] = {}  # id → text, of all that was published
+        self.extra: dict[str, str] = {}  # further variables of worker processes
+        self.recovered = 0.0  # seconds of the last wait for lag 0
         self._worker_store = self.store_url
 
     def through(self, port: int) -> None:
@@ -101,7 +103,7 @@ class Rig:
             "MOODSTREAM_LOG_LEVEL": "warning", "MOODSTREAM_KAFKA__BOOTSTRAP": self.kafka.bootstrap,
             "MOODSTREAM_KAFKA__TOPIC": self.kafka.topic, "MOODSTREAM_KAFKA__GROUP": self.kafka.group,
             "MOODSTREAM_KAFKA__DEAD_LETTERS": self.kafka.dead_letters, "MOODSTREAM_ELASTICSEARCH__REQUEST_SECONDS": "5",
-        }  # fmt: skip
+        } | self.extra  # fmt: skip
 
     def lag(self) -> int:
         """Records that are not committed, over all partitions."""
@@ -117,8 +119,9 @@ class Rig:
         while (lag := self.lag()) > 0:
             if time.monotonic() - begun > seconds:
                 raise TimeoutError(f"lag is still {lag} after {seconds:.0f} s")
-            time.sleep(0.5)
-        return time.monotonic() - begun
+            time.sleep(0.2)
+        self.recovered = time.monotonic() - begun
+        return self.recovered
 
     # ------------------------------------------------------------ judging
 
@@ -191,6 +194,10 @@ class WorkerProcess:
                 raise TimeoutError("no post was processed:\n" + (self.folder / "worker.log").read_text(errors="replace")[-3000:])
             time.sleep(0.2)
 
+    def working_pid(self) -> int:
+        """The process that works, not its supervisor."""
+        return child_of(self._process.pid) or self._process.pid
+
     def kill_child(self) -> None:
         """SIGKILL to the process that works, not to its supervisor."""
         child = child_of(self._process.pid)
@@ -199,7 +206,7 @@ class WorkerProcess:
 
     def signal(self, number: int) -> None:
         """Send a signal to the process that works."""
-        os.kill(child_of(self._process.pid) or self._process.pid, number)
+        os.kill(self.working_pid(), number)
 
     def stop(self, seconds: float = 30.0) -> int:
         """SIGTERM; the exit code. The whole group is killed after some seconds."""

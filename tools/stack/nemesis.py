@@ -6,8 +6,8 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -123,8 +123,18 @@ class Repeats:
         return int(self._before + self._last)
 
 
-def run(folder: Path, minutes: float, seed: int) -> tuple[Verdict, list[Recovery]]:
-    """Servers, one supervised worker, a steady stream, faults for some minutes; then a final read after healing."""
+@dataclass(frozen=True)
+class Scene:
+    """Servers, a proxy before the store, one supervised worker, and what breaks them."""
+
+    rig: Rig
+    worker: WorkerProcess
+    nemesis: Nemesis
+
+
+@contextmanager
+def scene(folder: Path, seed: int) -> Iterator[Scene]:
+    """Everything started; all of it is gone at the end."""
     with ExitStack() as stack:
         broker, elastic = KafkaNode(folder / "kafka"), ElasticNode(folder / "elastic")
         for node in (broker, elastic):
@@ -136,13 +146,19 @@ def run(folder: Path, minutes: float, seed: int) -> tuple[Verdict, list[Recovery
         rig.through(proxy.port)
         worker = rig.worker()
         stack.callback(worker.kill)
-        feeding = Feeding(rig, 0, int(RATE * minutes * 60), seconds=minutes * 60)
-        worker.wait_until_processing()
-        repeats = Repeats(worker)
-        recoveries = Nemesis(rig, broker, elastic, proxy, worker, seed).run(time.monotonic() + minutes * 60 - 20)
+        yield Scene(rig, worker, Nemesis(rig, broker, elastic, proxy, worker, seed))
+
+
+def run(folder: Path, minutes: float, seed: int) -> tuple[Verdict, list[Recovery]]:
+    """A steady stream, faults for some minutes; then a final read after healing."""
+    with scene(folder, seed) as at:
+        feeding = Feeding(at.rig, 0, int(RATE * minutes * 60), seconds=minutes * 60)
+        at.worker.wait_until_processing()
+        repeats = Repeats(at.worker)
+        recoveries = at.nemesis.run(time.monotonic() + minutes * 60 - 20)
         feeding.wait()
-        rig.wait_until_done(600)
-        return rig.verdict(repeats.end()), recoveries
+        at.rig.wait_until_done(600)
+        return at.rig.verdict(repeats.end()), recoveries
 
 
 def table(recoveries: list[Recovery]) -> list[dict[str, object]]:

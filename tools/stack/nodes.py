@@ -124,7 +124,8 @@ class KafkaNode(Node):
         self.bootstrap = f"127.0.0.1:{self.port}"
         properties = work / "server.properties"
         text = (HERE / "kafka" / "server.properties").read_text(encoding="utf-8")
-        text = text.format(port=self.port, controller=free_port(), data=work / "data")
+        self.controller = free_port()
+        text = text.format(port=self.port, controller=self.controller, data=work / "data")
         properties.write_text(text + "".join(f"{key}={value}\n" for key, value in (settings or {}).items()), encoding="utf-8")
         log4j = HERE / "kafka" / "log4j.properties"
         java = ["java", "-Xms192m", "-Xmx512m", *JVM, f"-Dlog4j.configuration=file:{log4j}", f"-Dkafka.logs.dir={work / 'logs'}"]
@@ -132,6 +133,18 @@ class KafkaNode(Node):
         format_ = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties), "--ignore-formatted", "--standalone"]
         subprocess.run([*java, *format_], check=True, capture_output=True, timeout=120)
         super().__init__(work, [*java, str(HERE / "kafka" / "KafkaNode.java"), str(properties)])
+
+    def listen(self, name: str, protocol: str, port: int, advertised: int = 0, **more: str) -> None:
+        """A listener besides the first, before the start; clients are told to come to `advertised`. `more`: its own settings."""
+        first = f"PLAINTEXT://127.0.0.1:{self.port}"
+        lines = {
+            "listeners": f"{first},{name}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{self.controller}",
+            "advertised.listeners": f"{first},{name}://127.0.0.1:{advertised or port}",
+            "listener.security.protocol.map": f"PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,{name}:{protocol}",
+            **{f"listener.name.{name.lower()}.{key.replace('_', '.')}": value for key, value in more.items()},
+        }
+        with (self.work / "server.properties").open("a", encoding="utf-8") as file:
+            file.writelines(f"{key}={value}\n" for key, value in lines.items())
 
     def ready(self) -> bool:
         """A broker is ready when it lists its topics."""

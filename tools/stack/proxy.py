@@ -1,10 +1,11 @@
-"""A proxy between a worker and Elasticsearch that injects faults which the real server can't be asked for."""
+"""A proxy between a worker and Elasticsearch: faults, TLS and credentials, none of which the real server can be asked for."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -17,15 +18,20 @@ Policy = Callable[[str], str]
 BLOCK = {
     "error": {"type": "cluster_block_exception", "reason": "blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark]"}
 }
+REFUSED = {"error": {"type": "security_exception", "reason": "missing or wrong authentication credentials"}, "status": 401}
 
 
 class FaultProxy:
-    """Forwards to 127.0.0.1:`port`; `policy` is asked for each path and may be replaced at any time."""
+    """Forwards to 127.0.0.1:`port`; `policy` is asked for each path and may be replaced at any time.
 
-    def __init__(self, port: int, seed: int = 1) -> None:
+    `tls`: what it presents to clients; `authorization`: the header that a request must have, any if None.
+    """
+
+    def __init__(self, port: int, seed: int = 1, *, tls: ssl.SSLContext | None = None, authorization: str | None = None) -> None:
         self.policy: Policy = lambda _path: "pass"
         self.faults = 0
         self._upstream = port
+        self._authorization = authorization
         self._random = random.Random(seed)
         self._lock = threading.Lock()
         proxy = self
@@ -44,6 +50,8 @@ class FaultProxy:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -67,6 +75,9 @@ class FaultProxy:
 
     def answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
         """Forward one request, with the policy's fault."""
+        if self._authorization not in (None, handler.headers.get("Authorization")):
+            self._reply(handler, 401, json.dumps(REFUSED).encode())
+            return
         what, _, detail = self.policy(handler.path).partition(":")
         self.faults += what != "pass"
         if what == "slow":
