@@ -33,7 +33,7 @@ def build(settings: KafkaSettings, work: Work, partitions: int) -> faust.App:
         broker=[f"kafka://{server.strip()}" for server in settings.bootstrap.split(",")],
         broker_credentials=_credentials(settings),
         store="memory://",
-        datadir=Path(tempfile.gettempdir()) / f"{settings.group}-faust",
+        datadir=_folder() / f"{settings.group}-faust",
         agent_supervisor="mode:CrashingSupervisor",
         stream_wait_empty=True,
         broker_commit_interval=1.0,
@@ -56,6 +56,14 @@ def build(settings: KafkaSettings, work: Work, partitions: int) -> faust.App:
     )
     agents.register(app, app.topic(settings.topic, value_type=bytes, value_serializer="raw", partitions=partitions), work)
     return app
+
+
+def _folder() -> Path:
+    """Where Faust may make a folder, which stays empty. Unavailable when the disk is full."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        raise Unavailable("no folder for temporary files can be written: free some disk space, or set TMPDIR to another disk") from None
 
 
 def _credentials(settings: KafkaSettings) -> Any:
