@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import time
@@ -9,10 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from kafka import KafkaConsumer, TopicPartition
+from typer.testing import CliRunner
 
+from pipeline.cli import stream
 from pipeline.errors import Unavailable
-from pipeline.records import Rejected
+from pipeline.records import Rejected, post_to_json
 from pipeline.settings import KafkaSettings
 from producers.kafka import Publisher
 from producers.kafka_admin import GroupView, LetterTopic, client_options, prepare_topics
@@ -172,6 +176,40 @@ def test_dead_letters_can_be_read_and_purged(kafka_node: KafkaNode, prefix: str,
     topic.put(letters[:1])
     assert letters[:1] == [letter for _, letter in topic.read()]
     topic.close()
+
+
+def test_dead_letters_by_command(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """list, show, replay, erase and purge do what their names say."""
+    for name, value in rig.environment().items():
+        monkeypatch.setenv(name, value)
+    prepare_topics(rig.kafka)
+    good, bad = post_to_json(rig.post(1)), b"\xff{"
+    topic = LetterTopic(rig.kafka)
+    topic.put(
+        [
+            Rejected("model_error: no", json.dumps(good, separators=(",", ":")).encode(), "net:n1", 5),
+            Rejected("bad_json: no", bad, "kafka:p[0]@2", 6),
+        ]
+    )
+    topic.close()
+
+    app = typer.Typer()
+    stream.register(app)
+
+    def dlq(*words: str) -> bytes:
+        found = CliRunner().invoke(app, ["dlq", *words], catch_exceptions=False)
+        assert 0 == found.exit_code
+        return found.stdout_bytes
+
+    first, second = json.loads(dlq("list", "--json"))
+    assert ("model_error: no", "bad_json: no") == (first["reason"], second["reason"])
+    assert bad + b"\n" == dlq("show", str(second["offset"]))
+    dlq("replay", str(first["offset"]))
+    assert {"net:n1": 1} == received(rig.kafka)
+    assert {"id": "net:n1", "erased": 1} == json.loads(dlq("erase", "net:n1", "--json"))
+    assert ["bad_json: no"] == [row["reason"] for row in json.loads(dlq("list", "--json"))]
+    dlq("purge")
+    assert [] == json.loads(dlq("list", "--json"))
 
 
 def pump_for(publisher: Publisher, seconds: float) -> None:
