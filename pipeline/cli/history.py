@@ -49,7 +49,7 @@ def tried(
 ) -> None:
     """What a rule would have told about a topic, on stored history, with the false alarms to expect. Nothing is stored or sent."""
     settings = _settings(store, config)
-    opened = wiring.open_store(settings.store, must_exist=True)
+    opened = wiring.store(settings, must_exist=True)
     begin, clock = wiring.monotonic(), wiring.wall_clock()
     try:
         with Progress(console=err, transient=True) as bar:
@@ -98,7 +98,7 @@ def choose(
 ) -> None:
     """The threshold that keeps false alarms within a budget, from your own history."""
     settings = _settings(store, config)
-    opened = wiring.open_store(settings.store, must_exist=True)
+    opened = wiring.store(settings, must_exist=True)
     try:
         topics = [summary.topic for summary in opened.topics()]
         now = wiring.wall_clock()
