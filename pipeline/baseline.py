@@ -33,6 +33,7 @@ QUARTER = 6  # hours after which the level moves
 LEAST_FOR_A_STEP = 12.0  # Σ n·p·(1−p): 75 posts at a share of .2; below, a mean residual is no logit
 FARTHEST = 2.0  # logits that the level moves at once
 PRIOR_SCATTER = 10.0  # what a topic-day of single posts says of s, with some room
+TRIMMED = 0.94  # of the squares are left by the weights, which take the largest for changes: measured on labels of 0 and 1
 LEAST_SHARP = 0.1  # a model that hardly tells posts apart
 BLOCK = 512  # topics that are fitted together; their arrays fit the processor's cache
 BINS_PER_HOUR = HOUR // BIN
@@ -371,7 +372,7 @@ class Baseline:
         rho = (top.sum() - sigma2 * square.sum() + prior_alike * c.rho) / (alike.sum() + prior_alike)
         left, scores = s.scatter[:, self.teaches].sum(axis=1)
         known = PRIOR_SCATTER * c.prior_nuisance
-        sharpness = (left + known * c.sharpness) / (scores + known)
+        sharpness = (left / TRIMMED + known * c.sharpness) / (scores + known)
         g.nuisance = np.array([max(sigma2, 1e-4), tau, min(max(rho, 1e-4), 0.3), min(max(sharpness, LEAST_SHARP), 1.0)])
         curve = np.exp(-lags / tau)[:, None, None]
         old = (t - s.first >= c.own_nuisance_after * DAY) & (s.first >= 0)

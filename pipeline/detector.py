@@ -40,7 +40,7 @@ class DetectorConfig:
     volume_bonus: float = 2.5  # a rare volume lowers the threshold by up to this
     rare_volume: float = 2.0  # −ln(exceedances per day) from which on it is rare: once a week
     steady_rise: float = 0.4  # logarithm of volume over usual, without the largest bin, that counts in full
-    hazard: float = 1 / 1400  # a change every five days
+    hazard: float = 1 / 1700  # a change every six days
     duration: float = 36  # bins that a change lasts
     move: float = 0.05  # a change becomes another size
     grid: int = 7
@@ -56,7 +56,7 @@ class DetectorConfig:
     window: int = 48  # bins that are kept to find the onset
     lasting: int = DAY // BIN  # bins after which a change is the new level
     min_negative: float = 6.0  # in the last hour, before anybody is told
-    min_excess: float = 5.0  # more than usual, as sharp labels would count them
+    min_excess: float = 4.0  # more than usual, as sharp labels would count them
     min_besides: float = 3.0  # of these, outside of the bin that has most
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
     volume: VolumeConfig = field(default_factory=VolumeConfig)

@@ -309,10 +309,10 @@ def test_weights_stand_for_posts() -> None:
 
 @pytest.mark.parametrize(
     ("negative", "excess", "largest", "told"),
-    [(5, 5, 1, False), (6, 5, 1, True), (6, 4.9, 0, False), (20, 4, 0, False), (20, 5, 2.1, False), (20, 20, 17, True)],
+    [(5, 5, 1, False), (6, 4, 1, True), (6, 3.9, 0, False), (20, 3, 0, False), (20, 4, 1.1, False), (20, 20, 17, True)],
 )
 def test_a_message_needs_posts(negative: float, excess: float, largest: float, told: bool) -> None:
-    """At least six negatives in the hour, five more than usual, and three of these besides the largest bin."""
+    """At least six negatives in the hour, four more than usual, and three of these besides the largest bin."""
     assert told == bool(worth_telling(np.array(negative), np.array(excess), np.array(largest), DetectorConfig()))
 
 
