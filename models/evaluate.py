@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models import calibrate, metrics
 from models.decode import decode
 from models.labelled import Labelled
-from models.metrics import Array, Flags
+from models.metrics import Array, Flags, rounded
 from models.slices import rows_of
 from pipeline.ports import Classifier
 from pipeline.records import EMOTIONS, INTENSITIES, SENTIMENTS, Score
@@ -22,6 +22,7 @@ from pipeline.records import EMOTIONS, INTENSITIES, SENTIMENTS, Score
 _ENOUGH: Final = 100
 _SEED: Final = 7  # of the halves in a refit
 _FEWEST: Final = 20  # texts of a slice, below which a figure says nothing
+_COUNTED: Final = ("macro_f1_labels", "mean_pearson_emotions")  # how many of the 28 or of the 6 a mean is over
 
 
 @runtime_checkable
@@ -88,7 +89,7 @@ def refitted(engine: Raw, data: Labelled) -> dict[str, Any]:
 
 
 def report(model: str, found: Answers, data: Labelled) -> dict[str, Any]:
-    """All measures that the labels of `data` allow."""
+    """All measures that the labels of `data` allow; None for a figure that its texts don't, such as F1 of a label that never occurs."""
     out: dict[str, Any] = {"model": model, "n": len(data.texts), "refitted": False}
     if data.emotions is not None:
         out["emotions"] = _emotions(found, data.emotions)
@@ -107,31 +108,34 @@ def report(model: str, found: Answers, data: Labelled) -> dict[str, Any]:
 
 def _emotions(found: Answers, truth: Flags) -> dict[str, Any]:
     n = len(truth)
-    per = metrics.f1(found.labels, truth)
     errors = {label: metrics.calibration_error(found.emotions[:, k], truth[:, k].astype(float)) for k, label in enumerate(EMOTIONS)}
     often = [k for k in range(len(EMOTIONS)) if truth[:, k].sum() >= _ENOUGH]
     frequent = [errors[EMOTIONS[k]] for k in often]
     pooled = metrics.reliability(found.emotions[:, often].ravel(), truth[:, often].ravel().astype(float)) if often else []
-    labels = {}
-    for k, label in enumerate(EMOTIONS):
-        one = metrics.bootstrap(partial(metrics.macro_f1, found.labels[:, [k]], truth[:, [k]]), n)
-        hits = float((found.labels[:, k] & truth[:, k]).sum())
-        labels[label] = {
-            "n": int(truth[:, k].sum()),
-            "precision": _round(hits / max(1, found.labels[:, k].sum())),
-            "recall": _round(hits / max(1, truth[:, k].sum())),
-            "f1": _round(float(per[k])),
-            "low": _round(one.low),
-            "high": _round(one.high),
-            "ece": _round(errors[label]),
-        }
     return {
         "macro_f1": metrics.bootstrap(partial(metrics.macro_f1, found.labels, truth), n).to_json(),
+        "macro_f1_labels": int(truth.any(axis=0).sum()),  # that occur
         "micro_f1": metrics.bootstrap(partial(metrics.micro_f1, found.labels, truth), n).to_json(),
-        "ece_mean": _round(float(np.mean(frequent))) if frequent else None,
+        "ece_mean": rounded(np.mean(frequent)) if frequent else None,
         "ece_labels": len(frequent),
-        "reliability": [[_round(a), _round(b), count] for a, b, count in pooled],
-        "labels": labels,
+        "reliability": [[rounded(a), rounded(b), count] for a, b, count in pooled],
+        "labels": {
+            label: _label(found.labels[:, [k]], truth[:, [k]]) | {"ece": rounded(errors[label])} for k, label in enumerate(EMOTIONS)
+        },
+    }
+
+
+def _label(predicted: Flags, truth: Flags) -> dict[str, Any]:
+    """Figures of one label, flags [n, 1]. One that never occurs has no F1 and no recall."""
+    hits, said, there = (float(flags.sum()) for flags in (predicted & truth, predicted, truth))
+    one = metrics.bootstrap(partial(metrics.macro_f1, predicted, truth), len(truth)).to_json()
+    return {
+        "n": int(there),
+        "precision": rounded(hits / max(1, said)),
+        "recall": rounded(hits / there) if there else None,
+        "f1": one["value"],
+        "low": one["low"],
+        "high": one["high"],
     }
 
 
@@ -145,7 +149,7 @@ def confusions(predicted: Flags, truth: Flags, most: int = 15) -> list[dict[str,
     order = np.argsort(-counts, axis=None, kind="stable")[:most]
     pairs = [divmod(int(k), len(EMOTIONS)) for k in order]
     return [
-        {"is": EMOTIONS[a], "said": EMOTIONS[b], "n": int(counts[a, b]), "share": _round(counts[a, b] / max(1, int(truth[:, a].sum())))}
+        {"is": EMOTIONS[a], "said": EMOTIONS[b], "n": int(counts[a, b]), "share": rounded(counts[a, b] / max(1, int(truth[:, a].sum())))}
         for a, b in pairs
         if counts[a, b]
     ]
@@ -163,7 +167,7 @@ def _slices(found: Answers, data: Labelled) -> list[dict[str, Any]]:
             told, truth = found.sentiments[rows], data.sentiments[rows]
             flags = (told.argmax(axis=1) == 0)[:, None], (truth.argmax(axis=1) == 0)[:, None]
             part["negative_f1"] = metrics.bootstrap(partial(metrics.macro_f1, *flags), n).to_json()
-            part["share_negative"] = {"estimated": _round(told[:, 0].mean()), "labelled": _round(truth[:, 0].mean())}
+            part["share_negative"] = _share(told[:, 0], truth[:, 0])
         out.append(part)
     return out
 
@@ -177,13 +181,19 @@ def _sentiments(p: Array, shares: Array) -> dict[str, Any]:
     negative = (top == 0)[:, None]
     return {
         "macro_recall": metrics.bootstrap(macro, len(truth)).to_json(),
-        "recall": {name: _round(float(r)) for name, r in zip(SENTIMENTS, metrics.recalls(top, truth, 3), strict=True)},
+        "recall": {name: rounded(r) for name, r in zip(SENTIMENTS, metrics.recalls(top, truth, 3), strict=True)},
         "negative_f1": metrics.bootstrap(partial(metrics.macro_f1, negative, (truth == 0)[:, None]), len(truth)).to_json(),
-        "ece_negative": _round(metrics.calibration_error(p[:, 0], shares[:, 0])),
-        "share_negative": {"estimated": _round(float(p[:, 0].mean())), "labelled": _round(float(shares[:, 0].mean()))},
-        "reliability_negative": [[_round(a), _round(b), n] for a, b, n in metrics.reliability(p[:, 0], shares[:, 0])],
+        "ece_negative": rounded(metrics.calibration_error(p[:, 0], shares[:, 0])),
+        "share_negative": _share(p[:, 0], shares[:, 0]),
+        "reliability_negative": [[rounded(a), rounded(b), n] for a, b, n in metrics.reliability(p[:, 0], shares[:, 0])],
         "confusion": {name: _counts(top[truth == k]) for k, name in enumerate(SENTIMENTS)},
     }
+
+
+def _share(p: Array, truth: Array) -> dict[str, Any]:
+    """The share of texts that the probabilities [n] add up to, with the interval of the draw of texts, beside the labelled share."""
+    estimated = metrics.bootstrap(lambda weight: float(weight @ p / weight.sum()), len(p))
+    return {"estimated": estimated.to_json(), "labelled": rounded(truth.mean())}
 
 
 def _intensity(found: Answers, truth: Array, emotion: list[str] | None) -> dict[str, Any]:
@@ -195,22 +205,19 @@ def _intensity(found: Answers, truth: Array, emotion: list[str] | None) -> dict[
         at = names == name
         if at.any():
             out[name] = _correlation(found.intensities[at, k], truth[at])
-    return out | {"mean_pearson": _round(float(np.mean([part["pearson"]["value"] for part in out.values()])))}
+    there = [part["pearson"]["value"] for part in out.values() if part["pearson"]["value"] is not None]
+    return out | {"mean_pearson": rounded(np.mean(there)) if there else None, "mean_pearson_emotions": len(there)}
 
 
 def _correlation(values: Array, truth: Array) -> dict[str, Any]:
     return {
         "pearson": metrics.bootstrap(partial(metrics.pearson, values, truth), len(truth)).to_json(),
-        "spearman": _round(metrics.spearman(values, truth)),
+        "spearman": rounded(metrics.spearman(values, truth)),
     }
 
 
 def _counts(top: NDArray[np.int64]) -> dict[str, int]:
     return {name: int((top == k).sum()) for k, name in enumerate(SENTIMENTS)}
-
-
-def _round(x: float) -> float:
-    return round(float(x), 4)
 
 
 def rows(out: Mapping[str, Any]) -> list[dict[str, object]]:
@@ -225,7 +232,7 @@ def rows(out: Mapping[str, Any]) -> list[dict[str, object]]:
         elif isinstance(part, Mapping):
             for key, value in part.items():
                 walk(f"{name} {key}".strip(), value)
-        elif isinstance(part, float):
+        elif isinstance(part, float) or name.endswith(_COUNTED):
             found.append({"measure": name, "value": part})
 
     walk("", {key: value for key, value in out.items() if key not in ("model", "n", "slices", "confusions", "behaviour")})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +130,9 @@ def _basic(path: Path, line: int, cell: str) -> str:
 
 def _number(path: Path, line: int, cell: str) -> float:
     try:
-        return float(cell)
+        found = float(cell)
     except ValueError as error:
         raise InputError(f"{path}:{line}: {cell!r} is not a number") from error
+    if not math.isfinite(found):
+        raise InputError(f"{path}:{line}: {cell!r} is not a finite number; leave such rows out, e.g. with --where")
+    return found

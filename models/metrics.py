@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +18,31 @@ RESAMPLES: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A figure with its 95 % bootstrap interval and the number of texts that it rests on."""
+    """A figure with its 95 % bootstrap interval and the number of texts that it rests on; nan where the texts allow none."""
 
     value: float
     low: float
     high: float
     n: int
 
-    def to_json(self) -> dict[str, float]:
-        """Four decimals."""
-        return {"value": round(self.value, 4), "low": round(self.low, 4), "high": round(self.high, 4), "n": self.n}
+    def to_json(self) -> dict[str, float | None]:
+        """Four decimals; None for nan."""
+        return {"value": rounded(self.value), "low": rounded(self.low), "high": rounded(self.high), "n": self.n}
+
+
+def rounded(x: float) -> float | None:
+    """Four decimals; None for nan."""
+    return None if np.isnan(x) else round(float(x), 4)
+
+
+def figure(x: float | None) -> str:
+    """Three decimals, for people; a dash for None."""
+    return "–" if x is None else f"{x:.3f}"
+
+
+def interval(part: Mapping[str, Any]) -> str:
+    """`0.520 (0.501–0.538)` of a Measure as JSON; without brackets where there is no interval."""
+    return figure(part["value"]) if part["low"] is None else f"{figure(part['value'])} ({figure(part['low'])}–{figure(part['high'])})"
 
 
 def f1(predicted: Flags, truth: Flags, weight: Array | None = None) -> Array:
@@ -40,14 +55,16 @@ def f1(predicted: Flags, truth: Flags, weight: Array | None = None) -> Array:
 
 
 def macro_f1(predicted: Flags, truth: Flags, weight: Array | None = None) -> float:
-    """Mean F1 over the columns."""
-    return float(f1(predicted, truth, weight).mean())
+    """Mean F1 over the labels that occur in `truth` [n, k], whatever the weights; nan if none does."""
+    there = truth.any(axis=0)
+    return float(f1(predicted, truth, weight)[there].mean()) if there.any() else float("nan")
 
 
 def micro_f1(predicted: Flags, truth: Flags, weight: Array | None = None) -> float:
-    """F1 over all cells."""
+    """F1 over all cells; nan if nothing is there and nothing is predicted."""
     w = np.ones(len(truth)) if weight is None else weight
-    return float(2 * (w @ (predicted & truth)).sum() / (w @ predicted + w @ truth).sum())
+    total = (w @ predicted + w @ truth).sum()
+    return float(2 * (w @ (predicted & truth)).sum() / total) if total > 0 else float("nan")
 
 
 def recalls(predicted: NDArray[np.int64], truth: NDArray[np.int64], classes: int, weight: Array | None = None) -> Array:
@@ -94,8 +111,14 @@ def ranks(x: Array) -> Array:
 
 
 def bootstrap(measure: Callable[[Array], float], n: int, seed: int = 1) -> Measure:
-    """A measure of row weights [n], with the 2.5 and 97.5 % points over resampled rows (Efron's percentile interval)."""
+    """A measure of row weights [n], with the 2.5 and 97.5 % points over resampled rows (Efron's percentile interval).
+
+    Resamples for which the measure is nan don't count; without any other the bounds are nan.
+    """
     draw = np.random.default_rng(seed)
     values = [measure(np.bincount(draw.integers(0, n, n), minlength=n).astype(np.float64)) for _ in range(RESAMPLES)]
+    value = measure(np.ones(n))
+    if np.isnan(values).all():
+        return Measure(value, float("nan"), float("nan"), n)
     low, high = np.nanquantile(values, [0.025, 0.975])
-    return Measure(measure(np.ones(n)), float(low), float(high), n)
+    return Measure(value, float(low), float(high), n)

@@ -9,6 +9,9 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from models.metrics import figure, interval
+from pipeline.records import EMOTIONS
+
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _SIDE: Final = 240  # of a reliability diagram
 _MARGIN: Final = 26
@@ -17,16 +20,11 @@ _MARGIN: Final = 26
 def page(out: Mapping[str, Any], data: str | None) -> str:
     """The report that `models.evaluate` made, of the file named `data`. Texts are escaped."""
     env = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    env.filters["figure"] = _figure
+    env.filters["figure"] = figure
     env.globals["interval"] = interval
     return env.get_template("report.html").render(
         out=out, data=data, numbers=_numbers(out), reliability=reliability_diagram, labels=_labels(out.get("emotions")), intervals=_bars
     )
-
-
-def interval(part: Mapping[str, float]) -> str:
-    """`0.52 (0.50–0.54)`."""
-    return f"{_figure(part['value'])} ({_figure(part['low'])}–{_figure(part['high'])})"
 
 
 def reliability_diagram(points: Sequence[Sequence[float]], title: str) -> Markup:
@@ -51,8 +49,10 @@ def reliability_diagram(points: Sequence[Sequence[float]], title: str) -> Markup
     return Markup(f'<svg viewBox="0 0 {_SIDE} {_SIDE}" role="img" aria-label="{Markup.escape(title)}">{"".join(parts)}</svg>')  # noqa: S704  # numbers and an escaped title
 
 
-def _bars(part: Mapping[str, float]) -> Markup:
-    """A measure of 0..1 and its interval as one bar with a whisker."""
+def _bars(part: Mapping[str, Any]) -> Markup:
+    """A measure of 0..1 and its interval as one bar with a whisker; nothing for a label without F1."""
+    if part["f1"] is None:
+        return Markup("")
     x = {name: 100 * max(0.0, min(1.0, float(part[name]))) for name in ("f1", "low", "high")}
     return Markup(  # noqa: S704  # numbers alone
         '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
@@ -61,38 +61,38 @@ def _bars(part: Mapping[str, float]) -> Markup:
     )
 
 
-def _labels(emotions: Mapping[str, Any] | None) -> list[tuple[str, Mapping[str, float]]]:
-    """Labels from the best to the worst."""
-    return sorted(emotions["labels"].items(), key=lambda item: -item[1]["f1"]) if emotions else []
+def _labels(emotions: Mapping[str, Any] | None) -> list[tuple[str, Mapping[str, Any]]]:
+    """Labels from the best to the worst, then those that never occur."""
+    found = emotions["labels"].items() if emotions else ()
+    return sorted(found, key=lambda item: 1.0 if item[1]["f1"] is None else -item[1]["f1"])
 
 
 def _numbers(out: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The figures on top, as (what, value)."""
     found: list[tuple[str, str]] = []
     if emotions := out.get("emotions"):
-        found += [("macro-F1 over 28 emotions", interval(emotions["macro_f1"])), ("micro-F1", interval(emotions["micro_f1"]))]
+        there = emotions["macro_f1_labels"]
+        over = f"{there} emotions" if there == len(EMOTIONS) else f"the {there} of {len(EMOTIONS)} emotions that occur"
+        found += [(f"macro-F1 over {over}", interval(emotions["macro_f1"])), ("micro-F1", interval(emotions["micro_f1"]))]
         if emotions["ece_mean"] is not None:
-            found.append((f"mean calibration error of {emotions['ece_labels']} frequent labels", _figure(emotions["ece_mean"])))
+            found.append((f"mean calibration error of {emotions['ece_labels']} frequent labels", figure(emotions["ece_mean"])))
     if sentiment := out.get("sentiment"):
         found += [("sentiment, macro-recall", interval(sentiment["macro_recall"])), ("F1 of negative", interval(sentiment["negative_f1"]))]
-        found.append(("calibration error of p_negative", _figure(sentiment["ece_negative"])))
+        found.append(("calibration error of p_negative", figure(sentiment["ece_negative"])))
         share = sentiment["share_negative"]
-        found.append(("share of negatives, estimated / labelled", f"{share['estimated']:.3f} / {share['labelled']:.3f}"))
+        found.append(("share of negatives, estimated / labelled", f"{interval(share['estimated'])} / {figure(share['labelled'])}"))
     if intensity := out.get("intensity"):
         found += [
-            (f"intensity, {name}: Pearson / Spearman", f"{interval(part['pearson'])} / {_figure(part['spearman'])}")
+            (f"intensity, {name}: Pearson / Spearman", f"{interval(part['pearson'])} / {figure(part['spearman'])}")
             for name, part in intensity.items()
             if isinstance(part, Mapping)
         ]
         if "mean_pearson" in intensity:
-            found.append(("intensity, mean Pearson", _figure(intensity["mean_pearson"])))
+            over = f"of {intensity['mean_pearson_emotions']} emotions"
+            found.append((f"intensity, mean Pearson {over}", figure(intensity["mean_pearson"])))
     for name in ("valence", "arousal"):
         if part := out.get(name):
-            found.append((f"{name}: Pearson / Spearman", f"{interval(part['pearson'])} / {_figure(part['spearman'])}"))
+            found.append((f"{name}: Pearson / Spearman", f"{interval(part['pearson'])} / {figure(part['spearman'])}"))
     if behaviour := out.get("behaviour"):
         found.append(("behaviour checks passed", f"{behaviour['passed']} of {behaviour['n']}"))
     return found
-
-
-def _figure(x: float) -> str:
-    return f"{x:.3f}"

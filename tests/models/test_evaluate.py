@@ -56,12 +56,14 @@ def test_reads_a_table_with_named_columns(tmp_path: Path) -> None:
         (Columns(labels="labels"), InputError, r"x\.csv:3: unknown emotion 'joyy'; did you mean 'joy'"),
         (Columns(sentiment="tone"), InputError, r"x\.csv:3: sentiment 'meh' is none of"),
         (Columns(intensity="tone"), InputError, r"x\.csv:2: 'positive' is not a number"),
+        (Columns(intensity="strength"), InputError, r"x\.csv:2: 'nan' is not a finite number"),
+        (Columns(valence="strength", where=("text", "b")), InputError, r"x\.csv:3: '-inf' is not a finite number"),
         (Columns(text="words", labels="labels"), NotFoundError, "unknown column"),
     ],
 )
 def test_what_does_not_fit_is_named_with_its_line(tmp_path: Path, columns: Columns, error: type[Exception], message: str) -> None:
     """A wrong column or cell is an error that says where and what would be right."""
-    file = write(tmp_path / "x.csv", "text,labels,tone\na,joy,positive\nb,joyy,meh\n")
+    file = write(tmp_path / "x.csv", "text,labels,tone,strength\na,joy,positive,nan\nb,joyy,meh,-inf\n")
     with pytest.raises(error, match=message):
         read(file, columns)
 
@@ -84,17 +86,38 @@ def score(p_negative: float, labels: tuple[str, ...], intensity: float) -> Score
 
 
 def test_a_report_by_hand() -> None:
-    """Two texts, one right: macro-F1 is that of two perfect labels of 28 halved, recall of negative 1 and positive 0."""
+    """Two texts, both called anger: F1 of 2/3 and 0 for the labels that occur, recall of negative 1 and positive 0."""
     truth = np.zeros((2, 28), bool)
     truth[0, EMOTIONS.index("anger")] = truth[1, EMOTIONS.index("joy")] = True
     data = Labelled(["a", "b"], truth, np.array([[1.0, 0, 0], [0, 0, 1.0]]), np.array([0.2, 0.8]), ["anger", "anger"])
     out = report("test@1", answers([score(0.9, ("anger",), 0.1), score(0.6, ("anger",), 0.3)]), data)
-    assert round(2 / 3 / 28, 4) == out["emotions"]["macro_f1"]["value"]
+    assert (round(2 / 3 / 2, 4), 2) == (out["emotions"]["macro_f1"]["value"], out["emotions"]["macro_f1_labels"])
+    assert (0, None, None) == tuple(out["emotions"]["labels"]["fear"][key] for key in ("n", "f1", "recall"))
     assert {"negative": 1.0, "positive": 0.0} == {k: out["sentiment"]["recall"][k] for k in ("negative", "positive")}
     assert {"negative": 1, "neutral": 0, "positive": 0} == out["sentiment"]["confusion"]["positive"]
     assert out["intensity"]["anger"]["pearson"]["value"] == 1.0
-    assert out["sentiment"]["share_negative"] == {"estimated": 0.75, "labelled": 0.5}
-    assert {"emotions macro_f1", "f1 anger", "intensity mean_pearson"} <= {str(row["measure"]) for row in rows(out)}
+    assert out["sentiment"]["share_negative"] == {"estimated": {"value": 0.75, "low": 0.6, "high": 0.9, "n": 2}, "labelled": 0.5}
+    values = {row["measure"]: row["value"] for row in rows(out)}
+    assert {"emotions macro_f1", "f1 anger", "intensity mean_pearson"} <= set(values)
+    assert (2, 1, None) == tuple(values[name] for name in ("emotions macro_f1_labels", "intensity mean_pearson_emotions", "f1 fear"))
+
+
+def test_an_emotion_without_a_correlation_leaves_the_others_their_mean(tmp_path: Path) -> None:
+    """One text of fear has none: it is null in JSON and a dash on the page, and the mean is that of anger alone."""
+    data = Labelled(["a", "b", "c"], intensity=np.array([0.2, 0.8, 0.5]), emotion=["anger", "anger", "fear"])
+    out = report("test@1", answers([score(0.5, (), level) for level in (0.1, 0.3, 0.2)]), data)
+    assert (1.0, 1) == (out["intensity"]["mean_pearson"], out["intensity"]["mean_pearson_emotions"])
+    assert {"value": None, "low": None, "high": None, "n": 1} == out["intensity"]["fear"]["pearson"]
+    html = page(out, "x.csv")
+    assert '<td>intensity, fear: Pearson / Spearman</td><td class="n">– / –</td>' in html
+    assert "mean Pearson of 1 emotions" in html
+
+
+def test_no_emotion_with_a_correlation_gives_no_mean() -> None:
+    """Constant intensities have no correlation: the mean is null, over 0 emotions."""
+    data = Labelled(["a", "b"], intensity=np.array([0.5, 0.5]), emotion=["anger", "anger"])
+    out = report("test@1", answers([score(0.5, (), level) for level in (0.1, 0.3)]), data)["intensity"]
+    assert (None, 0) == (out["mean_pearson"], out["mean_pearson_emotions"])
 
 
 def test_a_refit_measures_each_half_by_the_other(shared_data: Path) -> None:
@@ -134,6 +157,7 @@ def test_slices_measure_their_own_texts() -> None:
     assert 1.0 == found["with emoji"]["micro_f1"]["value"]
     assert 0.0 == found["with a question"]["micro_f1"]["value"]
     assert found["with a negation"]["n"] == 30
+    assert {"value": 0.9, "low": 0.9, "high": 0.9, "n": 30} == found["with emoji"]["share_negative"]["estimated"]
     assert "micro_f1" not in found["long (over 20 words)"]
 
 
@@ -147,9 +171,9 @@ def test_the_page_shows_the_report_and_runs_nothing(tmp_path: Path) -> None:
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)" in html
     assert "http" not in html.replace("http-equiv", "")
-    for what in ("macro-F1 over 28 emotions", "gratitude", "with a negation", "0 of 1 checks hold"):
+    for what in ("macro-F1 over the 2 of 28 emotions that occur", "gratitude", "with a negation", "0 of 1 checks hold"):
         assert what in html
-    assert html.count("<svg") == 1 + len(EMOTIONS)  # no label has the 100 texts that the second diagram needs
+    assert html.count("<svg") == 1 + 2  # a bar for each label that occurs; none has the 100 texts that the second diagram needs
 
 
 def test_the_command_writes_the_report(tmp_path: Path) -> None:

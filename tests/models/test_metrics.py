@@ -18,10 +18,18 @@ def test_f1_by_hand() -> None:
     assert metrics.micro_f1(PREDICTED, TRUTH) == pytest.approx(4 / 6)
 
 
-def test_a_label_that_never_occurs_counts_as_zero() -> None:
-    """No positives and no predictions: F1 is 0, not nan."""
-    nothing = np.zeros((3, 1), bool)
+def test_a_label_that_never_occurs_has_no_part_in_the_mean() -> None:
+    """Its own F1 is 0, predicted or not; the mean is over the labels that occur, and nan if none does."""
+    nothing = np.zeros((4, 1), bool)
     assert metrics.f1(nothing, nothing).tolist() == [0.0]
+    assert metrics.macro_f1(np.hstack([PREDICTED, ~nothing]), np.hstack([TRUTH, nothing])) == 0.75
+    assert np.isnan(metrics.macro_f1(nothing, nothing))
+    assert np.isnan(metrics.micro_f1(nothing, nothing))
+
+
+def test_a_label_that_a_resample_misses_stays_in_the_mean() -> None:
+    """Which labels count is a matter of the file, not of the draw: weights of 0 leave both in."""
+    assert metrics.macro_f1(PREDICTED, TRUTH, np.array([1.0, 1.0, 0.0, 1.0])) == pytest.approx((2 / 3 + 0) / 2)
 
 
 def test_weights_count_rows_as_often_as_they_say() -> None:
@@ -65,3 +73,12 @@ def test_the_bootstrap_covers_a_mean() -> None:
     found = metrics.bootstrap(lambda w: float(w @ x / w.sum()), 400)
     assert found.value == pytest.approx(x.mean())
     assert found.high - found.low == pytest.approx(4 * 0.98 * x.std() / 20, rel=0.12)
+
+
+def test_the_bootstrap_of_what_has_no_value_has_no_bounds() -> None:
+    """One text has no correlation, nor has any resample of it: nan all over, null in JSON, a dash for people."""
+    found = metrics.bootstrap(lambda w: metrics.pearson(np.ones(1), np.ones(1), w), 1)
+    assert np.isnan([found.value, found.low, found.high]).all()
+    assert {"value": None, "low": None, "high": None, "n": 1} == found.to_json()
+    assert "–" == metrics.interval(found.to_json())
+    assert "0.500 (0.250–0.750)" == metrics.interval({"value": 0.5, "low": 0.25, "high": 0.75})
