@@ -77,13 +77,17 @@ def shipped() -> tuple[str, ...]:
     return ("auto", *names, *(name for name, parts in made_of.items() if parts <= set(names)))
 
 
-def card(name: str) -> str:
-    """The model card of "static", "onnx" or a folder with a checkpoint, Markdown. ModelError if it has none."""
+def card_of(name: str) -> str:
+    """The model card of a model or of a folder with a checkpoint, Markdown: of the cascade both cards. ModelError if it has none."""
+    from models.card import VADER
     from models.checkpoint import open_checkpoint
 
-    if name in ("cascade", "torch", "vader"):
-        raise ModelError(f"{name} has no card of its own: see docs/models.md, and the cards of static and onnx")
-    return open_checkpoint(_folder(name)).card
+    if name == "auto":
+        name = choose().name
+    if name == "vader":
+        return VADER
+    parts = {"cascade": ("static", "onnx"), "torch": ("onnx",)}.get(name, (name,))
+    return "\n".join(open_checkpoint(_folder(part)).card for part in parts)
 
 
 def _is_hugging_face(name: str) -> bool:

@@ -21,7 +21,7 @@ class Cascade:
 
     def __init__(self, static: Checkpoint, onnx: Checkpoint, batch_size: int | None = None, limit: float | None = None) -> None:
         """`limit`: the doubt from which on a text goes on; default: the one in the static checkpoint."""
-        self.name = "cascade@" + hashlib.sha256((static.digest + onnx.digest).encode()).hexdigest()[:12]
+        self.name = name_of(static, onnx)
         self.languages = static.languages & onnx.languages
         self._asked = self._forwarded = 0
         self._doubt = float(static.options["doubt"]) if limit is None else limit
@@ -49,6 +49,11 @@ def _confusion(static: Checkpoint, onnx: Checkpoint) -> Confusion | None:
     """That of the two together, which the static checkpoint has if it was measured with this very ONNX checkpoint."""
     found = static.options.get("cascade")
     return Confusion.from_json(found["confusion"]) if found and found["onnx"] == onnx.digest else None
+
+
+def name_of(static: Checkpoint, onnx: Checkpoint) -> str:
+    """`cascade@` and 12 digits that both checkpoints decide."""
+    return "cascade@" + hashlib.sha256((static.digest + onnx.digest).encode()).hexdigest()[:12]
 
 
 def doubt(score: Score) -> float:

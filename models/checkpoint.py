@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,20 +27,27 @@ class Checkpoint:
     languages: frozenset[str]
     calibration: Calibration
     options: Mapping[str, Any]  # what the engine of this kind needs to know
+    files: tuple[str, ...]  # beside config.json
     digest: str  # SHA-256 of config.json, which holds the digests of all other files
 
     @property
     def name(self) -> str:
         """`kind@` and 12 digits of the digest."""
-        return f"{self.kind}@{self.digest[:12]}"
+        return self.name_as(self.kind)
+
+    def name_as(self, engine: str) -> str:
+        """The name of these weights under an engine of another name, such as torch."""
+        return f"{engine}@{self.digest[:12]}"
 
     @property
     def card(self) -> str:
-        """The model card, Markdown."""
+        """The model card, Markdown. ModelError if there is none."""
+        if "card.md" not in self.files:
+            raise ModelError(f"checkpoint {self.folder} has no card; write one with `moodstream train card`")
         return (self.folder / "card.md").read_text(encoding="utf-8")
 
 
-def save(folder: Path, kind: str, calibration: Calibration, options: Mapping[str, Any], files: tuple[str, ...]) -> Checkpoint:
+def save(folder: Path, kind: str, calibration: Calibration, options: Mapping[str, Any], files: Iterable[str]) -> Checkpoint:
     """Write config.json over files that are already in the folder, and open the result."""
     config = {
         "format": FORMAT,
@@ -50,7 +57,7 @@ def save(folder: Path, kind: str, calibration: Calibration, options: Mapping[str
         "outputs": SHIPPED,
         "calibration": calibration.to_json(),
         "options": dict(options),
-        "files": {name: _sha256(folder / name) for name in sorted(files)},
+        "files": {name: _sha256(folder / name) for name in sorted(set(files))},
     }
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     return open_checkpoint(folder)
@@ -76,6 +83,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
             languages=frozenset(config["languages"]),
             calibration=Calibration.from_json(config["calibration"]),
             options=config["options"],
+            files=tuple(config["files"]),
             digest=hashlib.sha256(raw).hexdigest(),
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -187,7 +187,8 @@ def _write(
     tokenizer.no_padding()
     tokenizer.no_truncation()
     tokenizer.save(str(into / "tokenizer.json"), pretty=False)
-    (into / "card.md").write_text(static_card(network.recipe.width, len(features.keys), teacher is not None), encoding="utf-8")
+    share = network.recipe.teacher_share if teacher is not None else 0.0
+    (into / "card.md").write_text(static_card(network.recipe.width, len(features.keys), share), encoding="utf-8")
     doubts = [doubt(score) for score in decode(raw, calibration, "static")]
     options = {"units": units, "doubt": float(np.quantile(doubts, 1 - _FORWARDED))}
     return checkpoint.save(into, "static", calibration, options, ("arrays.safetensors", "tokenizer.json", "card.md"))

@@ -116,7 +116,7 @@ def _emotions(found: Answers, truth: Flags) -> dict[str, Any]:
         "macro_f1": metrics.bootstrap(partial(metrics.macro_f1, found.labels, truth), n).to_json(),
         "macro_f1_labels": int(truth.any(axis=0).sum()),  # that occur
         "micro_f1": metrics.bootstrap(partial(metrics.micro_f1, found.labels, truth), n).to_json(),
-        "ece_mean": rounded(np.mean(frequent)) if frequent else None,
+        "ece_mean": rounded(float(np.mean(frequent))) if frequent else None,
         "ece_labels": len(frequent),
         "reliability": [[rounded(a), rounded(b), count] for a, b, count in pooled],
         "labels": {
@@ -206,7 +206,7 @@ def _intensity(found: Answers, truth: Array, emotion: list[str] | None) -> dict[
         if at.any():
             out[name] = _correlation(found.intensities[at, k], truth[at])
     there = [part["pearson"]["value"] for part in out.values() if part["pearson"]["value"] is not None]
-    return out | {"mean_pearson": rounded(np.mean(there)) if there else None, "mean_pearson_emotions": len(there)}
+    return out | {"mean_pearson": rounded(float(np.mean(there))) if there else None, "mean_pearson_emotions": len(there)}
 
 
 def _correlation(values: Array, truth: Array) -> dict[str, Any]:

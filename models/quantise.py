@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from models import calibrate, checkpoint, dataset
+from models.card import without_figures
 from models.export import SUM_UNITS, Range, balanced, export
 from models.labels import EMOTION_COLUMNS, SENTIMENT_COLUMNS, SHIPPED
 from models.onnx import HEAD_UNITS, Onnx
@@ -33,8 +34,8 @@ def to_onnx(folder: Path, into: Path, data: Path, *, quantised: bool = True) -> 
     ranges = measured_ranges(runner, examples.take(chosen).texts) if quantised else None
     config = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
     write_graph(runner, config, ranges, into)
-    for name in ("tokenizer.json", "card.md"):
-        shutil.copyfile(folder / name, into / name)
+    shutil.copyfile(folder / "tokenizer.json", into / "tokenizer.json")
+    (into / "card.md").write_text(without_figures((folder / "card.md").read_text(encoding="utf-8")), encoding="utf-8")
     files = ("encoder.onnx", "heads.safetensors", "tokenizer.json", "card.md")
     draft = Onnx(checkpoint.save(into, "onnx", calibrate.identity(), {"sum_units": SUM_UNITS}, files))
     dev = dataset.goemotions(data / "goemotions", "dev")

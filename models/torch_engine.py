@@ -153,7 +153,7 @@ class Torch:
 
         chosen = device_of(device)  # before a second is spent on weights
         network = network_of(checkpoint) if checkpoint.kind == "onnx" else trained(checkpoint.folder)
-        self.name = f"torch@{checkpoint.digest[:12]}"
+        self.name = checkpoint.name_as("torch")
         self.languages = checkpoint.languages
         self.calibration = checkpoint.calibration
         self.runner = Runner(network, checkpoint.folder / "tokenizer.json", chosen, batch_size)

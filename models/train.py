@@ -106,14 +106,17 @@ def train_transformer(
     return into
 
 
-def finish(data: Path, folder: Path) -> Checkpoint:
-    """Make a trained folder a checkpoint of kind "transformer": calibration and thresholds from GoEmotions dev, card, digests."""
+def finish(data: Path, folder: Path, teacher_share: float = 0.0) -> Checkpoint:
+    """Make a trained folder a checkpoint of kind "transformer": calibration and thresholds from GoEmotions dev, card, digests.
+
+    `teacher_share`: of a teacher's answers in GoEmotions' emotions, for the card.
+    """
     from models.torch_engine import Runner
 
     dev = dataset.goemotions(data / "goemotions", "dev")
     targets = dev.targets.astype(np.float64)
     calibration = calibrate.fit(Runner.of_folder(folder).raw(dev.texts), targets[:, EMOTION_COLUMNS], targets[:, SENTIMENT_COLUMNS])
-    (folder / "card.md").write_text(transformer_card(), encoding="utf-8")
+    (folder / "card.md").write_text(transformer_card(teacher_share), encoding="utf-8")
     files = ("model.safetensors", "encoder.json", "tokenizer.json", "card.md")
     return save_checkpoint(folder, "transformer", calibration, {}, files)
 

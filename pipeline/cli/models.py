@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.cards import list_models, train_card
 from pipeline.cli.evaluate import evaluate
 from pipeline.cli.options import JsonOption, ModelOption, err, write_json, write_rows
 from pipeline.cli.score import score
@@ -30,6 +31,7 @@ def register(app: typer.Typer) -> None:
     train.command("transformer")(train_transformer)
     train.command("onnx")(train_onnx)
     train.command("lexicon")(train_lexicon)
+    train.command("card")(train_card)
     app.add_typer(train, name="train")
 
 
@@ -53,22 +55,6 @@ def explain(
         return
     title = f"{found.what} {found.value:.4f}, {found.model}"
     write_rows([{"word": word.word, "weight": word.weight} for word in found.words], ("word", "weight"), as_csv=False, title=title)
-
-
-def list_models(
-    name: Annotated[str | None, typer.Argument(help="Show this model's card.", show_default=False)] = None, as_json: JsonOption = False
-) -> None:
-    """The models that are there, or the card of one: data, licences, limits."""
-    import models
-
-    if name is not None:
-        typer.echo(models.card(name))
-        return
-    rows = [{"model": known, "is": models.load(known).name} for known in (*models.shipped(), "vader")]
-    if as_json:
-        write_json(rows)
-    else:
-        write_rows(rows, ("model", "is"), as_csv=False)
 
 
 def train_static(
@@ -117,7 +103,7 @@ def train_transformer(
         epochs=epochs, lr=lr, head_lr=lr * 20 / 3, seed=seed, bf16=bf16, emobank_times=emobank_times, teacher_share=teacher_share
     )
     train_transformer(data, base or base_encoder(UNPACKED), into, recipe, teacher, start)
-    err.print(f"{finish(data, into).name} is in {into}")
+    err.print(f"{finish(data, into, recipe.teacher_share if teacher else 0).name} is in {into}")
 
 
 def train_onnx(
