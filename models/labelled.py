@@ -77,9 +77,9 @@ def _table(path: Path, columns: Columns) -> Labelled:
 
     emotions = sentiments = None
     if columns.labels:
-        emotions = np.array([_emotions(path, line, row[columns.labels]) for line, row in rows])
+        emotions = np.array([emotions_of(path, line, row[columns.labels]) for line, row in rows])
     if columns.sentiment:
-        sentiments = np.eye(3)[[_sentiment(path, line, row[columns.sentiment]) for line, row in rows]]
+        sentiments = np.eye(3)[[sentiment_of_cell(path, line, row[columns.sentiment]) for line, row in rows]]
     elif emotions is not None:
         sentiments = np.array([sentiment_of(tuple(label for label, there in zip(EMOTIONS, row, strict=True) if there)) for row in emotions])
     return Labelled(
@@ -106,7 +106,8 @@ def _rows(path: Path, columns: Columns) -> Iterator[tuple[int, Mapping[str, str]
                 yield reader.line_num, row
 
 
-def _emotions(path: Path, line: int, cell: str) -> list[bool]:
+def emotions_of(path: Path, line: int, cell: str) -> list[bool]:
+    """Which of the 28 a cell names, separated by comma, semicolon, bar or space. InputError names the line and the nearest emotion."""
     names = cell.replace(",", " ").replace(";", " ").replace("|", " ").lower().split()
     for name in names:
         if name not in EMOTIONS:
@@ -114,7 +115,8 @@ def _emotions(path: Path, line: int, cell: str) -> list[bool]:
     return [label in names for label in EMOTIONS]
 
 
-def _sentiment(path: Path, line: int, cell: str) -> int:
+def sentiment_of_cell(path: Path, line: int, cell: str) -> int:
+    """0, 1, 2 for negative, neutral, positive. InputError names the line."""
     found = _SENTIMENT_NAMES.get(cell.strip().lower())
     if found is None:
         raise InputError(f"{path}:{line}: sentiment {cell!r} is none of negative, neutral, positive, -1, 0, 1")

@@ -8,6 +8,7 @@ from typing import Final
 import models
 from models.cascade import name_of
 from models.checkpoint import open_checkpoint
+from models.named import Named
 
 _KINDS: Final = {
     "static": "bag of vectors",
@@ -30,9 +31,15 @@ class Listed:
     name: str  # `name@hash`, or the version of a lexicon
 
 
-def listed() -> list[Listed]:
-    """Every model that is shipped. Their files are verified, but no engine is started: torch alone would take seconds."""
-    return [_listed(name) for name in (*models.shipped()[1:], "vader")]
+def listed(named: Named) -> list[Listed]:
+    """Every model that is shipped, then the tuned ones. Files are verified, but no engine is started: torch alone would take seconds."""
+    return [*(_listed(name) for name in (*models.shipped()[1:], "vader")), *(_tuned(named, name) for name in named.names())]
+
+
+def _tuned(named: Named, name: str) -> Listed:
+    found = open_checkpoint(named.path(name))
+    size = sum(file.stat().st_size for file in found.folder.iterdir())
+    return Listed(name, f"tuned from {found.options['tuned_from']}", round(size / 1e6, 2), sorted(found.languages), found.name)
 
 
 def _listed(model: str) -> Listed:

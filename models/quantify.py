@@ -40,8 +40,7 @@ def add_cascade(static: Path, onnx: Path, data: Path) -> Checkpoint:
     options = {name: value for name, value in first.options.items() if name != "cascade"}
     if found is not None:
         options["cascade"] = {"onnx": second.digest, "confusion": found.to_json()}
-    files = tuple(path.name for path in static.iterdir() if path.name != "config.json")
-    return save(static, first.kind, first.calibration, options, files)
+    return save(static, first.kind, first.calibration, options, first.files)
 
 
 @dataclass(frozen=True, slots=True)

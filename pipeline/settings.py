@@ -136,6 +136,7 @@ class Settings(BaseSettings):
     model: str = Field("auto", description="auto, a model's name, a checkpoint's folder, or a Hugging Face id")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where torch runs; cuda fails where there is no CUDA GPU")
     label_map: Path | None = Field(None, description="JSON or TOML: what the labels of a Hugging Face checkpoint mean")
+    models_folder: Path = Field(Path("moodstream-models"), description="where `tune` keeps models, and which of them is in use")
     batch_size: int = Field(256, ge=1, le=65536, description="texts scored at once")
     author_key: SecretStr | None = Field(None, description="key of the author hashes; made and kept beside the store if not given")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what the log shows")

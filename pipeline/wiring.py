@@ -128,7 +128,16 @@ def _loaded(settings: Settings) -> Classifier:
         from models.hub import read_label_map
 
         label_map = read_label_map(settings.label_map)
-    return models.load(settings.model, settings.batch_size, settings.device, label_map)
+    return models.load(_named_model(settings) or settings.model, settings.batch_size, settings.device, label_map)
+
+
+def _named_model(settings: Settings) -> str | None:
+    """The folder of the tuned model that the setting `model` names, or that is in use where it is auto; None if it is another."""
+    from models.named import AUTO, Named
+
+    named = Named(settings.models_folder)
+    name = named.current() if settings.model == AUTO else settings.model
+    return str(named.path(name)) if name is not None and (settings.model == AUTO or name in named.names()) else None
 
 
 def model_choice(settings: Settings) -> str:
@@ -137,6 +146,8 @@ def model_choice(settings: Settings) -> str:
 
     if settings.model != "auto":
         return "named by the setting `model`"
+    if (tuned := _named_model(settings)) is not None:
+        return f"the tuned model in {tuned} is in use; back: moodstream models rollback"
     choice = models.choose(settings.device)
     return f"auto is {choice.name}: {choice.why}"
 

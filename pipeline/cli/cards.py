@@ -6,36 +6,57 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from pipeline.cli.options import JsonOption, err, write_json, write_rows
+from pipeline.cli.options import ConfigOption, JsonOption, err, write_json, write_rows
+from pipeline.cli.tune import named_models
 
 if TYPE_CHECKING:
     from models.listing import Listed
 
 
-def list_models(
-    name: Annotated[str | None, typer.Argument(help="Show this model's card.", show_default=False)] = None, as_json: JsonOption = False
-) -> None:
-    """The models that are there and which one `auto` is, or the card of one: data, licences, limits, figures."""
+class CardsByName(TyperGroup):
+    """A word that is no command is the name of a model: `models onnx` is `models card onnx`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command and its arguments."""
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["card", *args])
+
+
+def list_models(ctx: typer.Context, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """The models that are there, also the tuned ones, and which one `auto` is; `models NAME` shows the card of one."""
     import models
     from models.listing import listed
 
-    if name is not None:
-        card = models.card_of(name)
-        if as_json:
-            write_json({"model": name, "card": card})
-        else:
-            typer.echo(card)
+    if ctx.invoked_subcommand is not None:
         return
-    choice = models.choose()
+    named = named_models(config)
+    current = named.current()
+    choice = models.choose() if current is None else models.Choice(current, "tuned and in use; back: moodstream models rollback")
     why = {choice.name: choice.why}
-    found = listed()
+    found = listed(named)
     if as_json:
         write_json([_row(one) | {"auto": one.model in why, "why": why.get(one.model)} for one in found])
         return
     rows = [_row(one) | {"languages": " ".join(one.languages), "auto": "auto" if one.model in why else ""} for one in found]
     title = f"auto is {choice.name}: {choice.why}"
     write_rows(rows, ("model", "auto", "kind", "mb", "languages", "is"), as_csv=False, title=title)
+
+
+def show_card(
+    name: Annotated[str, typer.Argument(help="A model's name, a tuned one's, or a folder.", show_default=False)],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The card of a model: data, licences, limits, figures."""
+    import models
+
+    named = named_models(config)
+    card = models.card_of(str(named.path(name)) if name in named.names() else name)
+    if as_json:
+        write_json({"model": name, "card": card})
+    else:
+        typer.echo(card)
 
 
 def _row(one: Listed) -> dict[str, Any]:

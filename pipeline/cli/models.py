@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.cards import list_models, train_card
+from pipeline.cli.cards import CardsByName, list_models, show_card, train_card
 from pipeline.cli.evaluate import evaluate
 from pipeline.cli.options import JsonOption, ModelOption, err, write_json, write_rows
 from pipeline.cli.score import score
+from pipeline.cli.tune import rollback, tune, use_model
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder with the licensed sets.")]
 BaseOption = Annotated[
@@ -25,13 +26,22 @@ def register(app: typer.Typer) -> None:
     app.command("score")(score)
     app.command("evaluate")(evaluate)
     app.command("explain")(explain)
-    app.command("models")(list_models)
+    app.command("tune")(tune)
+    group = typer.Typer(
+        cls=CardsByName, invoke_without_command=True, help="The models that are there; `models NAME` shows the card of one."
+    )
+    group.callback()(list_models)
+    group.command("card", hidden=True)(show_card)
+    group.command("use")(use_model)
+    group.command("rollback")(rollback)
+    app.add_typer(group, name="models")
     train = typer.Typer(no_args_is_help=True, help="Train a model on the licensed sets.")
     train.command("static")(train_static)
     train.command("transformer")(train_transformer)
     train.command("onnx")(train_onnx)
     train.command("lexicon")(train_lexicon)
     train.command("card")(train_card)
+    train.command("cascade")(train_cascade)
     app.add_typer(train, name="train")
 
 
@@ -118,6 +128,17 @@ def train_onnx(
     _log_progress()
     done = to_onnx(transformer, into, data, quantised=not exact)
     err.print(f"{done.name} is in {into}")
+
+
+def train_cascade(
+    data: DataOption = Path("../shared/data"),
+    static: Annotated[Path, typer.Option("--static", help="Its checkpoint, which is written anew.")] = Path("models/weights/static"),
+    onnx: Annotated[Path, typer.Option("--onnx", help="Checkpoint of the transformer.")] = Path("models/weights/onnx"),
+) -> None:
+    """Measure what the cascade of two checkpoints confuses, for its estimates of shares: the last step when either is new."""
+    from models.quantify import add_cascade
+
+    err.print(f"{add_cascade(static, onnx, data).name} knows what the cascade confuses")
 
 
 def train_lexicon(

@@ -21,6 +21,7 @@ from models.features import Features
 from models.figures import measure, write_card
 from models.labels import EMOTION_COLUMNS, SENTIMENT_COLUMNS, SHIPPED
 from models.listing import listed
+from models.named import Named
 from models.pieces import Pieces
 from models.static import Static
 from pipeline.cli import models as commands
@@ -150,9 +151,9 @@ def test_both_cards_say_data_teacher_and_thresholds(share: float) -> None:
     assert teacher_share("# Another card\n") is None
 
 
-def test_what_is_listed_has_the_name_of_its_engine() -> None:
+def test_what_is_listed_has_the_name_of_its_engine(tmp_path: Path) -> None:
     """Names are those of the engines, and the cascade is as large as its two parts."""
-    found = {one.model: one for one in listed()}
+    found = {one.model: one for one in listed(Named(tmp_path))}
     assert {"static", "onnx", "cascade", "vader"} <= set(found)
     assert all(models.load(name, device=None).name == one.name for name, one in found.items())
     assert found["cascade"].mb == pytest.approx(found["static"].mb + found["onnx"].mb, abs=0.02)

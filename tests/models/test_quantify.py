@@ -15,8 +15,6 @@ from models.labels import SENTIMENT_COLUMNS
 from models.quantify import maximised_share, measured, trials
 from pipeline.confusion import estimate
 
-DATA = Path("../shared/data")
-needs_data = pytest.mark.skipif(not (DATA / "goemotions" / "dev.tsv").is_file(), reason="unavailable: ../shared/data/goemotions")
 Array = NDArray[Any]
 
 
@@ -58,10 +56,9 @@ def test_bands_cover_and_estimates_stay_near_on_made_up_probabilities() -> None:
     assert max(abs(one.uncorrected_bias) for one in found) > 0.1  # what the mean probability alone would be off
 
 
-@needs_data
-def test_bands_cover_on_cross_fitted_halves_of_dev() -> None:
+def test_bands_cover_on_cross_fitted_halves_of_dev(shared_data: Path) -> None:
     """Constants from one half of GoEmotions dev, samples without repetition from the other, 1,200 splits: the goal holds for each share."""
-    dev = dataset.goemotions(DATA / "goemotions", "dev")
+    dev = dataset.goemotions(shared_data / "goemotions", "dev")
     soft = dev.targets[:, SENTIMENT_COLUMNS.start].astype(float)
     p = np.array([score.p_negative for score in models.load("static").score(dev.texts)])
     draw = np.random.default_rng(11)
@@ -84,11 +81,10 @@ def test_bands_cover_on_cross_fitted_halves_of_dev() -> None:
         assert abs(float(np.mean(estimates)) - share) <= 0.02
 
 
-@needs_data
-def test_shipped_engines_know_what_they_confuse() -> None:
+def test_shipped_engines_know_what_they_confuse(shared_data: Path) -> None:
     """The constants in the checkpoint are those of the engine's scores on dev."""
     engine = models.load("static")
-    kept, found = calibrate.confusion_of(engine), measured(engine, DATA)
+    kept, found = calibrate.confusion_of(engine), measured(engine, shared_data)
     if kept is None:
         pytest.skip("unavailable: the shipped checkpoint is from before the constants")
     assert found is not None
