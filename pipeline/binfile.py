@@ -23,6 +23,8 @@ from pipeline.stories import Teller, Told, windows
 
 REQUIRED = ("topic", "start", "n", "negative")
 LATENESS = 10 * MINUTE
+FAR = 60 * DAY  # rows on the other side of such a gap are bad stamps, if they are few: the bins between would take hours
+FEW = 0.01
 AHEAD = DAY  # a row further ahead of its topic's neighbours than this is a bad stamp
 
 
@@ -52,6 +54,8 @@ def read(file: Path) -> BinFile:
         raise InputError(f"{file} is not a CSV file in UTF-8: {error}") from None
     good = [row for row in parsed if isinstance(row, Bin)]
     skipped = [row for row in parsed if isinstance(row, str)]
+    good, lost = _without_far(good)
+    skipped += [f"{from_ms(item.start)} of {item.topic!r}: more than {FAR // DAY} days away from nearly all rows" for item in lost]
     good, strays = _without_strays(good)
     skipped += [f"{from_ms(item.start)} of {item.topic!r}: more than a day ahead of its topic's rows around it" for item in strays]
     if not good:
@@ -90,6 +94,20 @@ def _number(row: Mapping[str, str | None], name: str, default: float | None = No
     if not 0 <= value < 1e12:
         raise ValueError(f"{name} {text!r} is not a count")
     return value
+
+
+def _without_far(bins: Sequence[Bin]) -> tuple[list[Bin], list[Bin]]:
+    """Rows from before or after a gap of months are left out, if they are fewer than one in a hundred."""
+    starts = sorted(item.start for item in bins)
+    few = int(FEW * len(starts))
+    first, last = 0, len(starts) - 1
+    for i in range(min(few, last)):
+        if starts[i + 1] - starts[i] > FAR:
+            first = i + 1
+        if starts[-1 - i] - starts[-2 - i] > FAR:
+            last = min(last, len(starts) - 2 - i)
+    inside = [item for item in bins if starts[first] <= item.start <= starts[last]] if starts else []
+    return inside, [item for item in bins if not starts[first] <= item.start <= starts[last]]
 
 
 def _without_strays(bins: Sequence[Bin]) -> tuple[list[Bin], list[Bin]]:

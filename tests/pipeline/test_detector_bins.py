@@ -145,3 +145,39 @@ def test_a_missing_file_is_an_error_of_ours(tmp_path: Path) -> None:
     """Neither a traceback nor an empty answer."""
     with pytest.raises(InputError, match="can't read"):
         binfile.read(tmp_path / "nowhere.csv")
+
+
+@pytest.mark.parametrize("stamp", [1 * DAY, START + 27_000 * DAY])
+@pytest.mark.parametrize("place", [0, 500, None])
+def test_a_stamp_of_another_century_costs_nothing(tmp_path: Path, stamp: int, place: int | None) -> None:
+    """One row from 1970 or 2099, first, in the middle or last, is left out and named; no bins are walked between."""
+    lines = rows(1)
+    at = len(lines) if place is None else place
+    read = binfile.read(write(tmp_path / "far.csv", [*lines[:at], ("t1", stamp, 5, 1), *lines[at:]]))
+    assert len(lines) == len(read.bins)
+    assert from_ms(stamp) in read.skipped[0]
+
+
+@pytest.mark.parametrize("days", [5, 91])
+def test_two_stretches_with_a_gap_are_both_kept(tmp_path: Path, days: int) -> None:
+    """A clock that jumps days or months ahead, or a source that paused, loses no rows."""
+    lines = rows(1)
+    later = [(topic, start + days * DAY, n, x) for topic, start, n, x in lines[: len(lines) // 4]]
+    read = binfile.read(write(tmp_path / "gap.csv", [*lines, *later]))
+    assert len(lines) + len(later) == len(read.bins)
+
+
+def test_a_gap_tells_nothing(tmp_path: Path) -> None:
+    """After days without a post the usual share is no news."""
+    lines = rows(1)
+    later = [(topic, start + 3 * DAY, n, x) for topic, start, n, x in lines[: len(lines) // 4]]
+    found = binfile.incidents(binfile.read(write(tmp_path / "gap.csv", [*lines, *later])))
+    assert not [item for item in found if item["severity"] != "annotation"]
+
+
+def test_a_topic_that_vanishes_or_appears_is_no_news(tmp_path: Path) -> None:
+    """One topic ends after a day and another begins a day later: neither is an incident, and the spike of the third one still is."""
+    lines = rows(spike=SPIKE, topics=3)
+    left = [row for row in lines if row[0] == "t0" or (row[0] == "t1") == (row[1] < START + DAY)]
+    found = binfile.incidents(binfile.read(write(tmp_path / "some.csv", left)))
+    assert ["t0"] == [item["topic"] for item in found if item["severity"] != "annotation"]
