@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +13,20 @@ import pytest
 from numpy.typing import NDArray
 
 import models
+from dashboards import views
 from models import calibrate, dataset
+from models.cascade import Cascade
+from models.checkpoint import open_checkpoint, save
 from models.labels import SENTIMENT_COLUMNS
-from models.quantify import maximised_share, measured, trials
+from models.quantify import add_cascade, maximised_share, measured, trials
+from pipeline import wiring
 from pipeline.confusion import estimate
+from pipeline.records import HOUR, Post, to_ms
+from pipeline.settings import Settings, TopicSettings
+from pipeline.stages import process_posts
 
 Array = NDArray[Any]
+START = to_ms("2026-11-02T10:00:00Z")
 
 
 def made_up(n: int, share: float, draw: np.random.Generator) -> tuple[Array, Array]:
@@ -97,3 +108,54 @@ def test_expectation_maximisation_finds_a_shifted_share() -> None:
     p, negative = made_up(40_000, 0.2, draw)
     chosen = np.concatenate([p[negative == 1][:3_000], p[negative == 0][:2_000]])
     assert 0.6 == pytest.approx(maximised_share(chosen, 0.2), abs=0.02)
+
+
+DEV = [(f"I {word} this {thing}", label) for word, label in (("love", 18), ("hate", 2), ("saw", 27), ("despise", 3)) for thing in
+       ("film", "song", "phone", "shop", "game", "hotel", "book", "train")]  # fmt: skip
+
+
+@pytest.fixture
+def licensed(tmp_path: Path) -> Path:
+    """A folder with a small GoEmotions dev."""
+    folder = tmp_path / "data" / "goemotions"
+    folder.mkdir(parents=True)
+    (folder / "dev.tsv").write_text("".join(f"{text}\t{label}\t{k}\n" for k, (text, label) in enumerate(DEV)), encoding="utf-8")
+    return folder.parent
+
+
+@pytest.fixture
+def static(licensed: Path, tmp_path: Path) -> Path:
+    """The shipped bag with what it confuses on the small dev."""
+    folder = tmp_path / "static"
+    shutil.copytree(models.WEIGHTS / "static", folder)
+    shipped = open_checkpoint(folder)
+    calibration = replace(shipped.calibration, confusion=measured(models.load("static"), licensed))
+    save(folder, "static", calibration, shipped.options, shipped.files)
+    return folder
+
+
+def test_a_store_learns_from_the_process_that_scores(static: Path, tmp_path: Path) -> None:
+    """Posts scored by a model whose checkpoint says what it confuses have estimates for whoever reads the store, also on the page."""
+    found = open_checkpoint(static)
+    settings = Settings(store=f"sqlite:///{tmp_path}/store.db", model=str(static), topics=(TopicSettings(name="tea", phrases=("tea",)),))
+    with closing(wiring.open_store(settings.store)) as store:
+        context = wiring.context(settings, store=store)
+        assert store.confusion(found.name) == found.calibration.confusion
+        posts = [Post("net", str(k), START + k * 1000, f"I {('hate', 'love')[k % 2]} this tea number {k}", lang="en") for k in range(20)]
+        store.write(process_posts(posts, context, now=START).scored)
+        (point,) = store.trend("tea", HOUR)
+        assert ((found.name,), True) == (point.models, point.estimate is not None)
+        view = views.topic(store, "tea", "24h", START + HOUR)
+        assert (True, point.estimate, point.estimate_low) == (view.corrected, view.now.negative, view.now.low)
+
+
+def test_what_a_cascade_confuses_lies_in_its_static_checkpoint(static: Path, licensed: Path) -> None:
+    """It is measured with both, is lost with another transformer, and leaves calibration and files as they are."""
+    before, onnx = open_checkpoint(static), open_checkpoint(models.WEIGHTS / "onnx")
+    after = add_cascade(static, onnx.folder, licensed)
+    assert before.calibration.to_json() == after.calibration.to_json()
+    assert before.files == after.files
+    cascade = Cascade(after, onnx)
+    assert cascade.confusion == measured(cascade, licensed)
+    assert Cascade(after, replace(onnx, digest="0" * 64)).confusion is None
+    assert Cascade(after, onnx, limit=0.1).confusion is None
