@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -169,19 +168,13 @@ def test_overload_is_bounded_and_reported(rig: Rig) -> None:
         worker.wait_until_processing()
         while rig.lag() > 0:
             lags.append(sum(value for name, value in worker.metrics().items() if name.startswith("moodstream_lag_records")))
-            sizes.append(resident(worker.working_pid()))
-            wait_for(lambda: True)
+            sizes.append(worker.resident())
         rig.wait_until_done()
         wait_for(lambda: sum(dict(worker.health()["lag"]).values()) == 0)
-        steady = resident(worker.working_pid())
+        steady = worker.resident()
     assert clean(rig) == rig.verdict()
     assert max(lags) > 0
     assert max(sizes) <= 1.5 * steady
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory that a process has."""
-    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_a_clock_that_is_wrong_changes_no_event_time(rig: Rig) -> None:

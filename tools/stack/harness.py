@@ -198,6 +198,11 @@ class WorkerProcess:
         """The process that works, not its supervisor."""
         return child_of(self._process.pid) or self._process.pid
 
+    def resident(self) -> int:
+        """Bytes of memory that the working process has."""
+        pages = Path(f"/proc/{self.working_pid()}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
     def kill_child(self) -> None:
         """SIGKILL to the process that works, not to its supervisor."""
         child = child_of(self._process.pid)
