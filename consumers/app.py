@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from faust.exceptions import NotReady
 from faust.worker import Worker
 
 from consumers import agents
@@ -82,9 +83,12 @@ def _credentials(settings: KafkaSettings) -> Any:
 
 def assigned(app: faust.App) -> set[int]:
     """The partitions that this worker has now; may be called from any thread."""
+    consumer = app._consumer  # the public property would make one here, in a thread that isn't Faust's, and the worker would end
+    if consumer is None:
+        return set()
     try:
-        return {part.partition for part in app.consumer.assignment()}
-    except (AttributeError, RuntimeError):
+        return {part.partition for part in consumer.assignment()}
+    except (AttributeError, RuntimeError, NotReady):
         return set()  # not started, or in the middle of a rebalance
 
 

@@ -14,6 +14,7 @@ from consumers import app
 from pipeline.settings import KafkaSettings
 built = app.build(KafkaSettings(), work=None, partitions=4)
 conf = built.conf
+assert (set(), None) == (app.assigned(built), built._consumer)  # asking before the start makes no consumer in the wrong thread
 print(conf.processing_guarantee.value, conf.stream_wait_empty, conf.broker_session_timeout, conf.broker_commit_interval,
       conf.agent_supervisor.__name__, conf.web_enabled, conf.topic_disable_leader, len(built.agents), conf.id)
 """
