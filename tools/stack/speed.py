@@ -19,6 +19,7 @@ import orjson
 from kafka import KafkaProducer
 
 from consumers.stores.elastic import connect
+from pipeline.errors import StoreBusy
 from pipeline.records import post_to_json
 from pipeline.settings import ElasticsearchSettings, KafkaSettings
 from producers.kafka import PACK, PRODUCER, Publisher, identity_of
@@ -32,6 +33,7 @@ PARTITIONS = 4
 GIVE_UP = 900.0  # seconds for one measurement
 PROBE_SECONDS = 0.1  # between two posts whose age is measured
 LOOK_SECONDS = 0.02
+FIRST_SECONDS = 120.0  # until a worker has started and stored its first post
 AGE_RUN = 30.0  # seconds at half load
 Mark = tuple[float, int, float]  # monotonic seconds, posts so far, CPU seconds so far
 
@@ -213,7 +215,11 @@ class Bench:
             while not ended.wait(LOOK_SECONDS):
                 with lock:
                     asked = list(waiting)
-                hits = list(es.scan("posts-*", {"terms": {"id": asked}}, [{"_doc": "asc"}], 1_000, source=["id"])) if asked else []
+                query = {"terms": {"id": asked}}
+                try:
+                    hits = list(es.scan("posts-*", query, [{"_doc": "asc"}], 1_000, source=["id"])) if asked else []
+                except StoreBusy:
+                    continue  # the first index is being made
                 with lock:
                     found.extend(time.monotonic() - waiting.pop(hit.source["id"]) for hit in hits)
 
@@ -244,7 +250,10 @@ class Bench:
         with lock:
             waiting[identity_of(first)] = time.monotonic()
         publisher.publish_line(identity_of(first), first)
+        until = time.monotonic() + FIRST_SECONDS
         while waiting:
+            if time.monotonic() > until:
+                raise TimeoutError(f"the first post could not be found within {FIRST_SECONDS:.0f} s")
             publisher.pump()
             time.sleep(0.05)
         found.clear()
