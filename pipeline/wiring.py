@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import NotFoundError, SettingsError, StoreBusy, Unavailable
 from pipeline.records import MINUTE
-from pipeline.settings import ElasticsearchSettings, Settings, SourceSettings, TopicSettings
+from pipeline.settings import ElasticsearchSettings, Settings, SourceSettings, TopicSettings, load
 
 if TYPE_CHECKING:
     import socket
@@ -129,6 +129,11 @@ def _loaded(settings: Settings) -> Classifier:
 
         label_map = read_label_map(settings.label_map)
     return models.load(_named_model(settings) or settings.model, settings.batch_size, settings.device, label_map)
+
+
+def model_of(name: str) -> Classifier:
+    """What a command's `--model` means with the settings of this folder: tuned models by their names too. Raises ModelError."""
+    return _loaded(load(overrides={"model": name}))
 
 
 def _named_model(settings: Settings) -> str | None:

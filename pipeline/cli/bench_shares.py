@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import track
 
+from pipeline import wiring
 from pipeline.cli.options import JsonOption, err, write_json, write_rows
 from pipeline.errors import InputError
 
@@ -44,14 +45,13 @@ def shares(
 def _measured(model: str, path: Path, sentiment: str | None, draws: int, seed: int) -> tuple[str, list[dict[str, Any]]]:
     import numpy as np
 
-    import models
     from models.labelled import Columns, read
     from models.quantify import SHARES, SIZES, trials
 
     labelled = read(path, Columns(sentiment=sentiment))
     if labelled.sentiments is None:
         raise InputError(f"{path} has no sentiments: name their column with --sentiment")
-    classifier = models.load(model)
+    classifier = wiring.model_of(model)
     p = np.array([score.p_negative for score in classifier.score(labelled.texts)])
     found = trials(p, labelled.sentiments[:, 0], draws, seed=seed)
     rows = [one.to_json() for one in track(found, "samples", total=len(SIZES) * len(SHARES), console=err)]

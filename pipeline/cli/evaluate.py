@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline import wiring
 from pipeline.cli.options import JsonOption, ModelOption, err, write_json, write_rows
 from pipeline.errors import InputError
 
@@ -35,10 +36,9 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on labelled texts: F1, calibration, correlations, slices, with 95 % intervals, and its behaviour."""
-    import models
     from models.labelled import Columns
 
-    classifier = models.load(model)
+    classifier = wiring.model_of(model)
     columns = Columns(text, labels, sentiment, intensity, emotion, valence, arousal, _condition(where))
     out: dict[str, Any] = {"model": classifier.name} if data is None else _measured(classifier, data, columns, refit)
     if behaviour:

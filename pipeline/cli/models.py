@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline import wiring
 from pipeline.cli.cards import CardsByName, list_models, show_card, train_card
 from pipeline.cli.evaluate import evaluate
 from pipeline.cli.options import JsonOption, ModelOption, err, write_json, write_rows
@@ -56,10 +57,9 @@ def explain(
     """Which words carry a score: the figure with each word minus the figure without it."""
     from dataclasses import asdict
 
-    import models
     from models.explain import explain
 
-    found = explain(models.load(model), text, what)
+    found = explain(wiring.model_of(model), text, what)
     if as_json:
         write_json(asdict(found))
         return

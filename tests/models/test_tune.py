@@ -123,6 +123,7 @@ def test_a_tuned_model_is_used_and_taken_back_by_commands(base: checkpoint.Check
     listed = json.loads(run.invoke(app, ["models", "--json"], catch_exceptions=False).stdout)
     assert [(tuned, f"tuned from {base.name}")] == [(one["is"], one["kind"]) for one in listed if one["auto"]]
     assert "# Tuned from" in run.invoke(app, ["models", "mine"], catch_exceptions=False).stdout
+    assert tuned == json.loads(run.invoke(app, ["explain", "the hotel was awful", "--json"], catch_exceptions=False).stdout)["model"]
     assert 0 == run.invoke(app, ["models", "rollback"], catch_exceptions=False).exit_code
     assert tuned != wiring.classifier(Settings()).name
     assert tuned == wiring.classifier(Settings(model="mine")).name
