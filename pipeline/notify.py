@@ -86,6 +86,19 @@ def _drivers(kind: str, drivers: Sequence[Driver]) -> str | None:
     return f"  {kind}: {', '.join(parts)}" if parts else None
 
 
+def trial(receiver: str, now: int) -> Notification:
+    """A message that says it is a test; it belongs to no incident and is kept nowhere."""
+    return Notification(
+        id=message_id("", f"test {now}", receiver),
+        incident="",
+        transition="test",
+        receiver=receiver,
+        subject="moodstream: a test message",
+        body=f"This is a test. Messages about incidents will reach the receiver {receiver} here.",
+        created_at=now,
+    )
+
+
 class Outbox:
     """Delivers what is due; a passive object: whoever calls `deliver_due` owns the thread and the clock.
 

@@ -289,7 +289,7 @@ class Notification:
 
     id: str  # hash(incident, transition, receiver)
     incident: str
-    transition: str  # opened | escalated | closed
+    transition: str  # opened | escalated | closed | digest | test
     receiver: str
     subject: str
     body: str

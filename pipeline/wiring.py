@@ -273,6 +273,16 @@ def receivers(settings: Settings) -> list[Receiver]:
     return [receiver(r.name, r.url.get_secret_value()) for r in settings.receivers]
 
 
+def receiver_named(settings: Settings, name: str) -> Receiver:
+    """One receiver, whatever is wrong with the others. NotFoundError for a name that the settings don't have; SettingsError for its URL."""
+    from consumers.receivers import receiver
+
+    for found in settings.receivers:
+        if found.name == name:
+            return receiver(name, found.url.get_secret_value())
+    raise NotFoundError.of("receiver", name, [r.name for r in settings.receivers])
+
+
 def page(settings: Settings, store: Store, clock: Clock, status: Callable[[], Mapping[str, object]]) -> FastAPI:
     """The page and its API over a store."""
     from dashboards.shapes import Verification
