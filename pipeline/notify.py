@@ -13,6 +13,7 @@ import orjson
 from pipeline.errors import NotFoundError, Unavailable
 from pipeline.incidents import full_json
 from pipeline.ports import Receiver, Store
+from pipeline.quiet import Hours
 from pipeline.records import DAY, HOUR, Driver, Incident, Notification, from_ms
 
 FIRST_RETRY = 2_000  # ms
@@ -104,13 +105,21 @@ class Outbox:
 
     A receiver that fails is left alone until its retry, so in one call each receiver costs at most one time-out. The retries of
     a message are 2 s, 4 s, … 45 s apart with jitter, for a day. Beyond `daily_cap` messages a day a receiver's messages wait for
-    the next day (UTC) and then come as one digest.
+    the next day (UTC) and then come as one digest. Outside a receiver's `hours` its messages wait for the next opening.
     """
 
-    def __init__(self, store: Store, receivers: Sequence[Receiver], daily_cap: int = 10, jitter: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        receivers: Sequence[Receiver],
+        daily_cap: int = 10,
+        jitter: Callable[[], float] | None = None,
+        hours: Mapping[str, Hours] | None = None,
+    ) -> None:
         self._store = store
         self._receivers = {receiver.name: receiver for receiver in receivers}
         self._cap = daily_cap
+        self._hours = hours or {}
         self._jitter = jitter or random.Random().random
 
     def deliver_due(self, now: int) -> int:
@@ -124,6 +133,10 @@ class Outbox:
         receiver = self._receivers.get(name)
         if receiver is None:
             self._postpone(due, f"no receiver is called {name}", now + HOUR, now)
+            return 0
+        opens = self._hours[name].opens(now) if name in self._hours else now
+        if opens > now:
+            self._postpone(due, "outside the receiver's hours", opens, now)
             return 0
         done = 0
         sent = self._sent_today(name, now)

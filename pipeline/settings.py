@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.errors import SettingsError
+from pipeline.quiet import hours
 
 PREFIX = "MOODSTREAM_"
 FILE_VARIABLE = "MOODSTREAM_CONFIG"
@@ -48,6 +49,13 @@ class ReceiverSettings(_Part):
     severities: tuple[Literal["tone", "incident", "pipeline"], ...] = Field(
         ("tone", "incident", "pipeline"), description="only these severities"
     )
+    hours: str = Field("", description="only within these hours, such as 08:00-22:00, the rest waits; empty: at any time")
+    timezone: str = Field("UTC", description="whose clock the hours follow, such as Europe/Berlin")
+
+    @model_validator(mode="after")
+    def _known_hours(self) -> ReceiverSettings:
+        hours(self.hours, self.timezone)
+        return self
 
 
 class SourceSettings(_Part):

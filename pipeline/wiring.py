@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dashboards.shapes import Verification
     from pipeline.backtest import Backtest
     from pipeline.ports import Classifier, Receiver, Source, Store
+    from pipeline.quiet import Hours
     from pipeline.records import Explanation
     from pipeline.stages import Context
     from pipeline.watch import Watch, WatchConfig
@@ -247,7 +248,7 @@ def detection(settings: Settings, store: Store, holder: str) -> Detection:
 
     if not isinstance(store, ElasticStore):
         raise SettingsError("several processes can share an elasticsearch:// store only")
-    outbox = Outbox(store, receivers(settings), settings.detector.daily_cap)
+    outbox = Outbox(store, receivers(settings), settings.detector.daily_cap, hours=told_hours(settings))
     return Detection(store, store, lambda: watch(settings, store), outbox, holder, settings.retention.posts_days)
 
 
@@ -271,6 +272,14 @@ def receivers(settings: Settings) -> list[Receiver]:
     from consumers.receivers import receiver
 
     return [receiver(r.name, r.url.get_secret_value()) for r in settings.receivers]
+
+
+def told_hours(settings: Settings) -> dict[str, Hours]:
+    """When each receiver may be told; those without an entry at any time."""
+    from pipeline.quiet import hours
+
+    spans = {r.name: hours(r.hours, r.timezone) for r in settings.receivers}
+    return {name: span for name, span in spans.items() if span is not None}
 
 
 def receiver_named(settings: Settings, name: str) -> Receiver:

@@ -33,6 +33,7 @@ def listed(as_json: JsonOption = False, config: ConfigOption = None) -> None:
             "kind": item.url.get_secret_value().partition(":")[0],
             "topics": list(item.topics),
             "severities": list(item.severities),
+            "hours": f"{item.hours} {item.timezone}" if item.hours else "",
         }
         for item in settings.receivers
     ]
@@ -40,7 +41,7 @@ def listed(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         write_json(rows)
         return
     shown = [{**row, "topics": ", ".join(row["topics"]) or "all", "severities": ", ".join(row["severities"]) or "all"} for row in rows]
-    write_rows(shown, ("name", "kind", "topics", "severities"), as_csv=False)
+    write_rows(shown, ("name", "kind", "topics", "severities", "hours"), as_csv=False)
 
 
 def send_test(name: NameArgument, as_json: JsonOption = False, config: ConfigOption = None) -> None:

@@ -229,7 +229,7 @@ def _run(settings: Settings, store: Store, stopping: threading.Event, once: bool
     runner = Runner(
         service,
         wiring.sources(settings, wiring.wall_clock, stopping.wait),
-        Outbox(store, wiring.receivers(settings), settings.detector.daily_cap),
+        Outbox(store, wiring.receivers(settings), settings.detector.daily_cap, hours=wiring.told_hours(settings)),
         wiring.wall_clock,
         keep_days=settings.retention.posts_days,
         batch_size=settings.batch_size,

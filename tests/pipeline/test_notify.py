@@ -11,6 +11,7 @@ import pytest
 from consumers.stores.sqlite import SqliteStore
 from pipeline.errors import Unavailable
 from pipeline.notify import LONGEST_RETRY, Outbox, Subscription, messages, subject
+from pipeline.quiet import hours
 from pipeline.records import DAY, HOUR, Driver, Evidence, Incident, Notification
 
 NOW = 1_793_491_200_000 + 10 * HOUR
@@ -155,6 +156,20 @@ def test_over_the_daily_cap_the_rest_comes_as_one_digest(store: SqliteStore) -> 
     assert "digest" == inbox.got[-1].transition
     assert "5 messages" in inbox.got[-1].subject
     assert 5 == len(inbox.got[-1].body.splitlines())
+
+
+def test_outside_its_hours_a_receiver_is_left_alone(store: SqliteStore) -> None:
+    """Messages wait for the opening and then come once each; a receiver without hours has them at once."""
+    asleep, awake = Inbox("asleep"), Inbox("awake")
+    opening = hours("12:00-18:00")
+    assert opening is not None
+    outbox = Outbox(store, [asleep, awake], hours={"asleep": opening})
+    queue(store, 2, receivers=("asleep", "awake"))
+    assert 2 == outbox.deliver_due(NOW)
+    assert 0 == outbox.deliver_due(NOW + 2 * HOUR - 1)
+    assert (0, 2) == (asleep.tries, len(awake.got))
+    assert 2 == outbox.deliver_due(NOW + 2 * HOUR)
+    assert 2 == len({message.id for message in asleep.got}) == len(asleep.got)
 
 
 def test_news_of_yesterday_is_given_up(store: SqliteStore) -> None:
