@@ -41,8 +41,8 @@ def hours(text: str, zone: str = "UTC") -> Hours | None:
     found = _HOURS.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is no span of hours; write it as 08:00-22:00")
-    numbers = [int(part) for part in found.groups()]
-    start, end = time(*numbers[:2]), time(*numbers[2:])
+    from_hour, from_minute, to_hour, to_minute = (int(part) for part in found.groups())
+    start, end = time(from_hour, from_minute), time(to_hour, to_minute)
     if start == end:
         raise ValueError(f"{text!r} is empty; leave hours out to be told at any time")
     return Hours(start, end, where)
