@@ -69,7 +69,7 @@ def _lines(part: type[BaseModel]) -> list[str]:
 
 
 def _line(name: str, default: object, description: str | None) -> str:
-    shown = "" if default is None or default is PydanticUndefined else orjson.dumps(default).decode()
+    shown = "" if default is None or default is PydanticUndefined else orjson.dumps(default, default=str).decode()  # a folder as its path
     return f"# {name} = {shown or '...'}  # {description}\n"
 
 
