@@ -67,7 +67,7 @@ def run(folder: Path, minutes: float, seed: int) -> tuple[dict[str, object], Ver
         feeding.wait()
         found = looks.end()
         at.rig.wait_until_done(600)
-        return growth(found, minutes * 60), at.rig.verdict(repeats.end()), recoveries
+        return growth(found, found[-1].at), at.rig.verdict(repeats.end()), recoveries
 
 
 def growth(looks: list[Look], seconds: float) -> dict[str, object]:
