@@ -19,6 +19,7 @@ from pipeline.errors import NotFoundError
 from pipeline.incidents import VERSION as FIGURES
 from pipeline.incidents import Alarm, build, incident_id
 from pipeline.lifecycle import enter, overlaps
+from pipeline.mutes import mutes
 from pipeline.notify import Subscription, messages
 from pipeline.ports import Store
 from pipeline.records import BIN, DAY, HOUR, MINUTE, Bin, Incident
@@ -239,8 +240,12 @@ class Watch:
         historical = self._is_history(alarm, as_of, now)
         late = alarm.fired < reached and not historical
         incident = build(self._store, alarm, as_of, self._remember(walk), late=late, historical=historical)
-        self._store.save(incident, messages(incident, "opened", self._subscriptions, now, self._link))
+        self._store.save(incident, messages(incident, "opened", self._told(incident.topic, now), now, self._link))
         return [incident]
+
+    def _told(self, topic: str, now: int) -> Sequence[Subscription]:
+        """Who hears of the topic: nobody while it is muted."""
+        return () if topic in mutes(self._store, now) else self._subscriptions
 
     def _reopen(self, known: Incident, alarm: Alarm) -> list[Incident]:
         """A story that returns before it was over for two hours goes on; nobody is told twice."""
@@ -267,7 +272,7 @@ class Watch:
         if incident.severity != "tone":
             return []
         raised = replace(incident, severity="incident", timeline=(*incident.timeline, ("escalated", event.at)))
-        news = [s for s in self._subscriptions if s.wants(raised) and not s.wants(incident)]
+        news = [s for s in self._told(raised.topic, now) if s.wants(raised) and not s.wants(incident)]
         self._store.save(raised, messages(raised, "escalated", news, now, self._link))
         return [raised]
 

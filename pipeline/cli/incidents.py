@@ -1,4 +1,4 @@
-"""Commands about incidents: incidents, incident, verify."""
+"""Commands about incidents: incidents, incident, verify, mute."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import typer
 
 from pipeline import wiring
 from pipeline.cli.options import ConfigOption, CsvOption, JsonOption, LimitOption, StoreOption, write_json, write_rows
+from pipeline.durations import duration
 from pipeline.errors import InputError, NotFoundError
 from pipeline.incidents import full_json
+from pipeline.mutes import mute, mutes
 from pipeline.records import Incident, from_ms
 from pipeline.settings import load
 from pipeline.text import visible
@@ -38,6 +40,7 @@ def register(app: typer.Typer) -> None:
     app.command("incidents")(incidents)
     app.command("incident")(incident)
     app.command("verify")(verify)
+    app.command("mute")(mute_topic)
 
 
 def incidents(
@@ -92,6 +95,31 @@ def verify(
     else:
         write_rows([_line(figure) for figure in checked[0].figures], ("figure", "result", "sent", "now", "why"), as_csv=False)
     raise typer.Exit(max((item.exit_code for item in checked), default=0))
+
+
+def mute_topic(
+    topic: Annotated[
+        str | None, typer.Argument(help="The topic; * is the pipeline. Without it: list the mutes.", show_default=False)
+    ] = None,
+    length: Annotated[str, typer.Option("--for", help="How long, such as 30m, 2h or 7d.")] = "1d",
+    off: Annotated[bool, typer.Option("--off", help="Be told again.")] = False,
+    as_json: JsonOption = False,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Send nothing about a topic for a while; its incidents are still found and shown. What opened meanwhile is not sent later."""
+    now = wiring.wall_clock()
+    with _opened(store, config) as opened:
+        _check_topic(opened, topic)
+        if topic is not None:
+            mute(opened, topic, now if off else now + duration(length), now)
+        elif off:
+            raise InputError("--off needs the topic that is to be heard again")
+        rows = [{"topic": name, "until": from_ms(until)} for name, until in sorted(mutes(opened, now).items())]
+    if as_json:
+        write_json(rows)
+    else:
+        write_rows(rows, ("topic", "until"), as_csv=False)
 
 
 @contextmanager

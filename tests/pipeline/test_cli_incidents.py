@@ -1,4 +1,4 @@
-"""The commands incidents, incident and verify."""
+"""The commands incidents, incident, verify and mute."""
 
 from __future__ import annotations
 
@@ -93,6 +93,17 @@ def test_verify_finds_a_wrong_figure(run: Run, bench: Bench) -> None:
     assert 2 == result.exit_code
     assert "share" in result.stdout
     assert "wrong" in result.stdout
+
+
+def test_a_topic_is_muted_and_heard_again(run: Run) -> None:
+    """The mute is listed until --off; an unknown topic, a wrong length and --off without a topic are errors."""
+    muted = json.loads(run("mute", "tea", "--for", "2h", "--json").stdout)
+    assert ["tea"] == [row["topic"] for row in muted]
+    assert muted == json.loads(run("mute", "--json").stdout)
+    assert [] == json.loads(run("mute", "tea", "--off", "--json").stdout)
+    assert isinstance(run("mute", "tee").exception, NotFoundError)
+    assert isinstance(run("mute", "tea", "--for", "soon").exception, InputError)
+    assert isinstance(run("mute", "--off").exception, InputError)
 
 
 def test_verify_wants_one_or_all(run: Run) -> None:

@@ -14,6 +14,7 @@ from streams import PER_BIN, START, Bench, post, stream
 
 from pipeline.crossings import digests
 from pipeline.errors import StoreError
+from pipeline.mutes import mute
 from pipeline.notify import Subscription
 from pipeline.records import BIN, DAY, HOUR, MINUTE, Incident
 from pipeline.verify import verify
@@ -367,3 +368,12 @@ def test_posts_that_are_written_during_the_tick(tmp_path: Path) -> None:
     assert 0 == verify(bench.store, incident).exit_code
     assert 1 == len(bench.messages())
     bench.store.close()
+
+
+@pytest.mark.parametrize(("ends", "told"), [(1_000_000, 0), (0, 1)])
+def test_a_muted_topic_is_watched_and_not_told(bench: Bench, ends: int, told: int) -> None:
+    """While the mute lasts the incident is kept and no message queued; a mute that is over holds nothing back."""
+    mute(bench.store, "tea", START + 1 + ends * BIN, START)
+    bench.play(stream(["tea", "coffee"], 34, {"tea": (20, 30)}), START + 34 * BIN, 2 * BIN, START + 19 * BIN)
+    assert 1 == len(share_incidents(bench))
+    assert told == len(bench.messages())
