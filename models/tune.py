@@ -128,7 +128,8 @@ def tune(
 def refusal(held_out: tuple[Judged, Judged], guard: tuple[Judged, Judged]) -> str | None:
     """Why a tuned model must not be used; None if it may. Pairs are (before, after)."""
     before, after = held_out
-    if after.right < before.right or after.loss >= before.loss:
+    # Loss alone falls on labels drawn by lot, too: a model that learns to be unsure is less surprised by them.
+    if after.right <= before.right or after.loss >= before.loss:
         return (
             f"it is no better on the {after.n} corrections kept aside: right {before.right:.1%} before, {after.right:.1%} after; "
             f"loss {before.loss:.3f} before, {after.loss:.3f} after"
