@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
     train = typer.Typer(no_args_is_help=True, help="Train a model on the licensed sets.")
     train.command("static")(train_static)
     train.command("transformer")(train_transformer)
+    train.command("average")(train_average)
     train.command("onnx")(train_onnx)
     train.command("lexicon")(train_lexicon)
     train.command("card")(train_card)
@@ -114,6 +115,19 @@ def train_transformer(
     )
     train_transformer(data, base or base_encoder(UNPACKED), into, recipe, teacher, start)
     err.print(f"{finish(data, into, recipe.teacher_share if teacher else 0).name} is in {into}")
+
+
+def train_average(
+    folders: Annotated[list[Path], typer.Argument(help="Trained folders, rounds of one network.")],
+    data: DataOption = Path("../shared/data"),
+    into: Annotated[Path, typer.Option("--into", help="Folder of the checkpoint.")] = Path("var/checkpoints/average"),
+    teacher_share: Annotated[float, typer.Option("--teacher-share", min=0, max=1, help="For the card.")] = 0.35,
+) -> None:
+    """Average the weights of several rounds and calibrate the result: a minute."""
+    from models.train import average, finish
+
+    _log_progress()
+    err.print(f"{finish(data, average(folders, into), teacher_share).name} is in {into}")
 
 
 def train_onnx(

@@ -151,3 +151,20 @@ def test_another_recipe_does_not_go_on(data: Path, base: Path, tmp_path: Path) -
     train_transformer(data, base, tmp_path / "run", Recipe(epochs=1, batch=64))
     with pytest.raises(ModelError, match=r"was begun with the recipe .*'batch': 32"):
         train_transformer(data, base, tmp_path / "run", Recipe(epochs=1, batch=32))
+
+
+def test_the_average_of_rounds_is_their_mean(tmp_path: Path) -> None:
+    """Each weight is the mean of both; rounds of different networks are refused."""
+    from safetensors.torch import load_file, save_file
+
+    from models.train import average
+
+    for name, value in (("a", 1.0), ("b", 4.0), ("c", 1.0)):
+        (tmp_path / name).mkdir()
+        save_file({"w": torch.full((3 if name == "c" else 2,), value)}, tmp_path / name / "model.safetensors")
+        for file in ("encoder.json", "tokenizer.json"):
+            (tmp_path / name / file).write_text("{}")
+    found = load_file(average([tmp_path / "a", tmp_path / "b"], tmp_path / "mean") / "model.safetensors")
+    assert [2.5, 2.5] == found["w"].tolist()
+    with pytest.raises(ModelError, match="not rounds of one network"):
+        average([tmp_path / "a", tmp_path / "c"], tmp_path / "other")
