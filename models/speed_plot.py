@@ -48,7 +48,7 @@ def picture(rows: Sequence[Mapping[str, Any]]) -> str:
         parts.append(f'<text x="{x + 7:.1f}" y="{y - 6:.1f}" class="small">{row["forwarded"]:.0%}</text>')
     middle = (_LEFT + _RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{_BOTTOM + 44}" text-anchor="middle">times as fast as transformers’ pipeline (logarithmic)</text>')
-    parts.append(f'<text x="{_LEFT}" y="{_TOP - 6}" class="small">points of negative F1 lost, by share forwarded</text>')
+    parts.append(f'<text x="{_RIGHT}" y="{_TOP - 8}" class="small" text-anchor="end">points of negative F1 lost, by share forwarded</text>')
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">'
     label = "<title>Speed of the cascade against points of negative F1 lost</title>"
     return "\n".join(
