@@ -17,7 +17,7 @@ install: .venv/.all ## everything: all extras and the development tools
 
 check: install ## every check that CI runs; STRICT=1 fails on a skip that this machine could have run
 	@sh tools/browser.sh
-	@$(MAKE) --no-print-directory lint types imports test live
+	@$(MAKE) --no-print-directory lint types imports test
 
 lint: .venv/.all ## style
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

@@ -59,6 +59,7 @@ def create_app(
     if tester is not None:
         app.include_router(backtests.router(tester))
     _add_pages(app, pages)
+    _add_files(app, pages)
     _add_door(app, pages, door)
     app.add_middleware(Guard, settings=settings, door=door)
     return app
@@ -134,6 +135,14 @@ def _add_pages(app: FastAPI, pages: Pages) -> None:
     def verify(incident_id: str) -> Response:
         return pages.incident(incident_id, verify_now=True)
 
+    _add_questions(app, pages)
+
+
+def _add_questions(app: FastAPI, pages: Pages) -> None:
+    """Pages that answer what a visitor asks: search, which words, backtest, the API's description."""
+    store = pages.service.store
+    get = partial(app.get, include_in_schema=False, response_class=HTMLResponse)
+
     @get("/search")
     def search(
         q: Annotated[str, Query(max_length=500)] = "",
@@ -170,6 +179,10 @@ def _add_pages(app: FastAPI, pages: Pages) -> None:
     @get("/api")
     def api_page() -> Response:
         return pages.page("api.html", paths=app.openapi()["paths"])
+
+
+def _add_files(app: FastAPI, pages: Pages) -> None:
+    store = pages.service.store
 
     @app.get("/health", include_in_schema=False)
     def health() -> JSONResponse:
