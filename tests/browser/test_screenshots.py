@@ -52,7 +52,7 @@ def demo(path: Path) -> tuple[SqliteStore, int]:
     """The demo's store with its own posts, model and detector, and the time of its clock. Emoji are left out: not every machine
     that makes the pictures has a font for them.
     """
-    settings = Settings(store=f"sqlite:///{path}", topics=demo_topics())
+    settings = Settings(store=f"sqlite:///{path}", topics=demo_topics(), model="static")  # as `moodstream demo` has it
     clock = SteppedClock(to_ms("2026-11-02T00:00:00Z"))
     store = SqliteStore.open(path, now=clock)
     source = Synthetic(7, rate=RATE, stories=default_stories(clock.now))
@@ -61,7 +61,7 @@ def demo(path: Path) -> tuple[SqliteStore, int]:
         for item in source.arriving(start, end):
             yield replace(item, post=replace(item.post, text=EMOJI.sub("", item.post.text)))
 
-    feed = Demo(Embedded(store, wiring.context(settings), wiring.watch(settings, store), clock), arriving, clock)
+    feed = Demo(Embedded(store, wiring.context(settings, store=store), wiring.watch(settings, store), clock), arriving, clock)
     feed.fill(lambda _: None)
     assert feed.until_incident() is not None
     for _ in range(15):
