@@ -154,6 +154,9 @@ class Bin:
     negative: float  # Σ weight · p_negative over scored posts
     authors: int  # distinct authors (a post without one counts as its own)
     distinct_texts: int  # distinct normalised texts
+    intensity: float = 0.0  # Σ weight · intensity over scored posts
+    models: tuple[str, ...] = ()  # which scored the posts, by name; empty where that isn't known
+    mentions: tuple[float, ...] = ()  # Σ weight of the posts with each term that a rule counts (pipeline/rules.py)
 
 
 @dataclass(frozen=True, slots=True)

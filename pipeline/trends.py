@@ -113,9 +113,23 @@ def trend_point(topic: str, start: int, sums: Sums, known: Known = unknown) -> T
     )
 
 
-def bin_of(topic: str, start: int, volume: int, weight: int, n_raw: int, negative: int, authors: int, distinct_texts: int) -> Bin:
-    """One bin from its sums: `volume` and `weight` in 1/SCALE, `negative` in 1/SCALE²."""
-    return Bin(topic, start, volume / SCALE, weight / SCALE, n_raw, negative / (SCALE * SCALE), authors, distinct_texts)
+def bin_of(
+    topic: str,
+    start: int,
+    volume: int,
+    weight: int,
+    n_raw: int,
+    negative: int,
+    authors: int,
+    distinct_texts: int,
+    intensity: int = 0,
+    models: tuple[str, ...] = (),
+) -> Bin:
+    """One bin from its sums: `volume` and `weight` in 1/SCALE, `negative` and `intensity` in 1/SCALE²."""
+    square = SCALE * SCALE
+    return Bin(
+        topic, start, volume / SCALE, weight / SCALE, n_raw, negative / square, authors, distinct_texts, intensity / square, models
+    )
 
 
 def text_key(text: str) -> int:

@@ -20,6 +20,7 @@ import elasticsearch
 
 from consumers.stores.elastic_client import Elastic, Json
 from consumers.stores.elastic_clock import Clock
+from consumers.stores.elastic_docs import words_of
 from consumers.stores.elastic_expire import Expiry
 from consumers.stores.elastic_figures import Figures
 from consumers.stores.elastic_incidents import Incidents
@@ -141,6 +142,12 @@ class ElasticStore:
             self._clock.check_topic(topic)
         found = [one for topic in sorted(set(topics)) for one in self._figures.bins_as_of(topic, since, until, as_of)]
         return sorted(found, key=lambda one: (one.start, one.topic))
+
+    def mentions(self, topic: str, term: str, since: int, until: int, as_of: int) -> dict[int, float]:
+        """Σ weight per bin of a topic's dated posts with a word or phrase, over the documents with ingested_at <= as_of."""
+        self._clock.check_topic(topic)
+        words = words_of(term)
+        return self._figures.mentions(topic, " ".join(words), since, until, as_of) if words else {}
 
     def _recompute(self) -> None:
         """Recompute unless this was done a moment ago; while the store can't be written, the last figures are better than none."""

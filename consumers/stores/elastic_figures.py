@@ -144,10 +144,25 @@ class Figures:
             {"range": {"ingested_at": {"lte": as_of}}},
         )
         totals: dict[Place, Total] = defaultdict(Total)
-        negative = {"negative": {"sum": {"field": "p_negative"}}}
-        for bucket in self._es.composite("posts-*", query, [*_PLACE, *_WEIGHT], {**_COUNTS, **negative}):
+        sums = {name: {"sum": {"field": FIELDS[name]}} for name in ("negative", "intensity")}
+        for bucket in self._es.composite("posts-*", query, [*_PLACE, *_WEIGHT, *_MODEL], {**_COUNTS, **sums}):
             totals[_place(bucket)].add(Total.of(bucket))
         return [_bin(topic, start, total, *distinct) for (start, _), total, distinct in self._with_distinct(query, totals)]
+
+    def mentions(self, topic: str, phrase: str, since: int, until: int, as_of: int) -> dict[int, float]:
+        """Bin start → Σ weight of a topic's dated posts with a phrase in the words of the index, of those that had arrived by `as_of`."""
+        first, last = -(-since // BIN) * BIN, -(-until // BIN) * BIN
+        query = _filter(
+            {"match_phrase": {"words": phrase}},
+            {"term": {"topics": topic}},
+            {"term": {"dated": True}},
+            {"range": {"created_at": {"gte": first, "lt": last}}},
+            {"range": {"ingested_at": {"lte": as_of}}},
+        )
+        found: dict[int, int] = defaultdict(int)
+        for bucket in self._es.composite("posts-*", query, [*_PLACE, *_WEIGHT], {}):
+            found[_place(bucket)[0]] += int(bucket["key"]["weight"]) * int(bucket["doc_count"])
+        return {start: weight / SCALE for start, weight in sorted(found.items())}
 
     # ------------------------------------------------------------ hours
 
@@ -269,4 +284,5 @@ def _row(topic: str, platform: str, language: str, every: str, dated: bool | Non
 
 
 def _bin(topic: str, start: int, total: Total, authors: int, distinct_texts: int) -> Bin:
-    return bin_of(topic, start, total.volume, total.weight, total.n_raw, total.means[0], authors, distinct_texts)
+    sums = (total.volume, total.weight, total.n_raw, total.means[0], authors, distinct_texts, total.means[1])
+    return bin_of(topic, start, *sums, models=() if "" in total.models else tuple(sorted(total.models)))

@@ -48,7 +48,7 @@ class Reader:
         return [
             bin_of(
                 row["topic"], row["start"], row["sums"]["volume"], row["sums"]["weight"], row["n_raw"], row["sums"]["negative"],
-                row["authors"], row["distinct_texts"],
+                row["authors"], row["distinct_texts"], row["sums"]["intensity"], models_of([row["sums"]]),
             )
             for row in rows
         ]  # fmt: skip

@@ -163,6 +163,11 @@ class SqliteStore:
         with self._file.reading() as connection:
             return sqlite_bins.bins(connection, topics, since, until, as_of)
 
+    def mentions(self, topic: str, term: str, since: int, until: int, as_of: int) -> dict[int, float]:
+        """Σ weight per bin of a topic's dated posts with a word or phrase, over the documents with ingested_at <= as_of."""
+        with self._file.reading() as connection:
+            return sqlite_bins.mentions(connection, topic, term, since, until, as_of)
+
     def _recompute(self) -> None:
         with self._file.reading() as connection:
             if not sqlite_bins.is_dirty(connection):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from sqlite3 import Connection
 
 from consumers.stores.sqlite_meta import get_meta, topic_number
 from consumers.stores.sqlite_rows import TIE_BITS, first_key
+from consumers.stores.sqlite_search import match_expression
 from consumers.stores.sqlite_schema import BIN_COLUMNS, EMOTION_COLUMNS, HOUR_COLUMNS, MODELS
 from pipeline.records import BIN, HOUR, SCALE, Bin
 from pipeline.trends import bin_of
+
+FOREVER = 2**62  # ms: after every arrival
 
 # What bins are made of, over rows of topic_posts called t: stored bins and bins as of a moment are the same expressions.
 FIGURES = {
@@ -35,6 +39,8 @@ def _mean_parts() -> dict[str, str]:
 
 
 _SUMS = {**FIGURES, **_mean_parts()}
+_INTENSITY = _SUMS["intensity"]
+Row = tuple[int, int, int, int, int, int, int, int, str | None]  # start, FIGURES, intensity, models with commas between
 _BINS_FROM_POSTS = f"""
     INSERT INTO bins (topic, dated, start, models, {", ".join(BIN_COLUMNS)})
     SELECT d.topic, d.dated, d.start, GROUP_CONCAT(DISTINCT p.model), {", ".join(_SUMS[name] for name in BIN_COLUMNS)}
@@ -95,23 +101,51 @@ def bins(connection: Connection, topics: Sequence[str], since: int, until: int, 
     for name in sorted(set(topics)):
         number = topic_number(connection, name)
         rows = _stored(connection, number, since, until) if as_of is None else _as_of(connection, number, since, until, as_of)
-        found += [bin_of(name, *row) for row in rows]
+        found += [bin_of(name, *sums, models=names_of(models)) for *sums, models in rows]
     return sorted(found, key=lambda one: (one.start, one.topic))
 
 
-def _stored(connection: Connection, topic: int, since: int, until: int) -> list[tuple[int, int, int, int, int, int, int]]:
-    return connection.execute(
-        f"SELECT start, {', '.join(FIGURES)} FROM bins WHERE topic = ? AND dated = 1 AND start >= ? AND start < ? ORDER BY start",
+def mentions(connection: Connection, topic: str, term: str, since: int, until: int, as_of: int) -> dict[int, float]:
+    """Bin start → Σ weight of the topic's dated posts with a word or phrase that had arrived by `as_of`; bins without one are left out."""
+    number = topic_number(connection, topic)
+    expression = match_expression(f'"{term}"', number)
+    if expression is None:
+        return {}
+    first, last = -(-since // BIN) * BIN, -(-until // BIN) * BIN
+    rows = connection.execute(
+        f"""SELECT (t.post >> {TIE_BITS}) / {BIN} * {BIN}, SUM(t.weight)
+            FROM (SELECT rowid AS key FROM search WHERE search MATCH ? AND rowid >= ? AND rowid < ?) AS found
+            CROSS JOIN topic_posts AS t ON t.topic = ? AND t.dated = 1 AND t.post = found.key
+            WHERE t.ingested_at <= ? GROUP BY 1""",
+        (expression, first_key(first), first_key(last), number, as_of),
+    )
+    return {start: weight / SCALE for start, weight in rows}
+
+
+@lru_cache(maxsize=1_000)
+def names_of(models: str | None) -> tuple[str, ...]:
+    """The names of models kept with commas between, sorted."""
+    return tuple(sorted(models.split(","))) if models else ()
+
+
+def _stored(connection: Connection, topic: int, since: int, until: int) -> list[Row]:
+    rows: list[Row] = connection.execute(
+        f"""SELECT start, {", ".join(FIGURES)}, intensity, models, n_raw > 0 AND models IS NULL FROM bins
+            WHERE topic = ? AND dated = 1 AND start >= ? AND start < ? ORDER BY start""",
         (topic, since, until),
     ).fetchall()
+    old = [row[0] for row in rows if row[-1]]  # made before the models were kept: read from the documents, as bins as of a moment are
+    named = {row[0]: row for row in _as_of(connection, topic, old[0], old[-1] + BIN, FOREVER)} if old else {}
+    return [named.get(row[0], row[:-1]) if row[-1] else row[:-1] for row in rows]
 
 
-def _as_of(connection: Connection, topic: int, since: int, until: int, as_of: int) -> list[tuple[int, int, int, int, int, int, int]]:
+def _as_of(connection: Connection, topic: int, since: int, until: int, as_of: int) -> list[Row]:
     """Straight from the documents that had arrived by `as_of`."""
     first, last = -(-since // BIN) * BIN, -(-until // BIN) * BIN
     start = f"(t.post >> {TIE_BITS}) / {BIN} * {BIN}"
     return connection.execute(
-        f"""SELECT {start}, {", ".join(FIGURES.values())} FROM topic_posts AS t
+        f"""SELECT {start}, {", ".join(FIGURES.values())}, {_INTENSITY}, GROUP_CONCAT(DISTINCT p.model)
+            FROM topic_posts AS t CROSS JOIN posts AS p ON p.key = t.post
             WHERE t.topic = ? AND t.dated = 1 AND t.post >= ? AND t.post < ? AND t.ingested_at <= ?
             GROUP BY 1 ORDER BY 1""",
         (topic, first_key(first), first_key(last), as_of),

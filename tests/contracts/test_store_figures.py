@@ -40,6 +40,8 @@ def true_bin(topic: str, start: int, group: list[ScoredPost]) -> Bin:
         negative=sum(round(item.weight * 10_000) * round(item.score.p_negative * 10_000) for item in known if item.score) / 1e8,
         authors=len({item.post.author or item.id for item in group}),
         distinct_texts=len({" ".join(item.post.text.casefold().split()) for item in group}),
+        intensity=sum(round(item.weight * 10_000) * round(item.score.intensity * 10_000) for item in known if item.score) / 1e8,
+        models=tuple(sorted({item.score.model for item in known if item.score})),
     )
 
 
@@ -52,7 +54,7 @@ samples = st.builds(
     author=st.sampled_from([None, "aa", "bb"]),
     dated=st.booleans() | st.just(True),
     topics=st.sampled_from([("tea",), ("cups",), ("tea", "cups"), ()]),
-    score=st.integers(0, 5).map(score) | st.none(),
+    score=st.integers(0, 5).map(score) | st.integers(0, 5).map(lambda number: score(number, model="other@1")) | st.none(),
     weight=st.sampled_from([1.0, 1.0, 2.5, 0.3333]),
 )
 
@@ -247,3 +249,29 @@ def test_bins_are_ordered_by_start_then_topic_and_cut_by_start(store: Store) -> 
     for as_of in (None, FOREVER):
         bins = store.bins(["tea", "cups"], T0 + 1, T0 + 3 * BIN, as_of)
         assert expected == [(one.start, one.topic) for one in bins]
+
+
+@PROPERTY
+@given(st.lists(samples, unique_by=lambda item: item.id), st.sampled_from(["tea", "GOOD tea", "bad", "no tea at", "coffee", "?!", "té"]))
+def test_mentions_are_the_posts_with_a_word_or_phrase(new_store: Callable[[], Store], posts: list[ScoredPost], term: str) -> None:
+    """Per bin the weights of the dated posts of the topic with these words in a row; as of a watermark only those that had arrived."""
+    words = term.casefold().replace("é", "e").split() if any(sign.isalnum() for sign in term) else None
+    with closing(new_store()) as store:
+        store.add_topic("tea")
+        store.write(posts[:6])
+        seen = store.latest()[1] or 0
+        store.write(posts[6:])
+        for arrived, as_of in ((posts[:6], seen), (posts, FOREVER)):
+            truth: dict[int, int] = defaultdict(int)
+            for item in arrived:
+                found = f" {' '.join(item.post.text.casefold().split())} "
+                if words and item.post.dated and "tea" in item.topics and f" {' '.join(words)} " in found:
+                    truth[item.post.created_at // BIN * BIN] += round(item.weight * 10_000)
+            assert {start: weight / 10_000 for start, weight in truth.items()} == store.mentions("tea", term, 0, FOREVER, as_of)
+
+
+def test_mentions_of_an_erased_post_are_gone(store: Store) -> None:
+    """A term is counted in the posts that are there; since <= start < until."""
+    store.write([scored(number, created_at=T0 + number * BIN, text="bad tea") for number in range(4)])
+    assert store.erase("net", "1", T0)
+    assert {T0 + BIN * k: 1.0 for k in (0, 2)} == store.mentions("tea", "bad", T0, T0 + 3 * BIN, FOREVER)
