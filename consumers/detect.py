@@ -7,6 +7,7 @@ from typing import Protocol
 
 import structlog
 
+from pipeline.errors import StoreError
 from pipeline.notify import Outbox
 from pipeline.ports import Store
 from pipeline.records import DAY
@@ -41,6 +42,14 @@ class Detection:
 
     def tick(self, now: int) -> bool:
         """Recompute, detect, deliver, and once a day expire; False while another process does it. Raises StoreError."""
+        try:
+            return self._tick(now)
+        except StoreError:
+            if self._watch is not None:
+                self._watch.store_failed(now)
+            raise
+
+    def _tick(self, now: int) -> bool:
         if not self._leases.lease(LEASE, self._holder, now + LEASE_MS):
             self._watch = None
             return False

@@ -69,8 +69,7 @@ class Embedded:
 
     def tick(self) -> list[Incident]:
         """Recompute what changed, look at closed bins, queue messages; the incidents that are new or changed."""
-        now = self._clock()
-        return self._until_stored(lambda: self._watch.tick(now))
+        return self._until_stored(lambda: self._watch.tick(self._clock()))
 
     def expire(self, keep_days: int) -> int:
         """Retention, once a day of the clock: posts older than `keep_days` are removed. How many went."""
@@ -108,6 +107,7 @@ class Embedded:
             else:
                 self.blocked = None
                 return result
+            self._watch.store_failed(self._clock())
             if self._wait(pause):
                 raise Stopped(self.blocked or "the store was busy")
 

@@ -143,6 +143,30 @@ class Step(_Shape):
     at: Moment
 
 
+class Measured(_Shape):
+    """What broke a rule: the value over `n` posts of start <= t < end, and the limit, which it passed for `lasts` ms at least."""
+
+    rule: str
+    kind: str
+    term: str
+    side: str
+    limit: float
+    value: float
+    n: float
+    start: Moment
+    end: Moment
+    lasts: int
+
+
+class Held(_Shape):
+    """An alert that opened no incident of its own and was told to nobody."""
+
+    topic: str
+    rule: str
+    onset: Moment
+    fired: Moment
+
+
 class Incident(_Shape):
     """One story about one topic; figures are as they were at `as_of`."""
 
@@ -179,6 +203,9 @@ class Incident(_Shape):
     late: bool
     timeline: list[Step]
     detector: str = Field(description="hash of the detector's configuration")
+    measured: Measured | None = Field(description="of an incident that a rule of the settings opened: the value and the limit")
+    cause: str = Field(description="of an incident of the pipeline, where it is known")
+    held: list[Held] = Field(description="alerts that an incident of the pipeline held back")
 
 
 class Figure(_Shape):

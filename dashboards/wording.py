@@ -164,10 +164,15 @@ def plain(value: object) -> str:
     return str(value)
 
 
+DISTURBANCES = {"model": "Another model scores the posts", "outage": "Posts did not come through"}
+
+
 def headline(incident: Incident) -> str:
     """What happened, in a few words."""
     if incident.severity == "pipeline":
-        return "Something is wrong in the pipeline"
+        return DISTURBANCES.get(incident.rule, "Something is wrong in the pipeline")
+    if incident.measured:
+        return f"{incident.topic}: rule {incident.measured.rule}"
     if incident.severity == "annotation":
         return f"{incident.topic}: more posts than usual"
     return f"{incident.topic} turned negative"

@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import rules
+from pipeline.disturbances import RELEARN
 from pipeline.drivers import OTHER, Part, Sample, decompose, drivers
 from pipeline.evidence import choose, quotes
 from pipeline.ports import Store, TrendReader
-from pipeline.records import BIN, DAY, EMOTIONS, MINUTE, SCALE, Bin, Incident, ScoredPost, Severity, to_json
+from pipeline.records import BIN, DAY, EMOTIONS, HOUR, MINUTE, SCALE, Bin, Incident, Measured, ScoredPost, Severity, to_json
 from pipeline.trends import fixed, share_interval
 
 VERSION = 1  # of how figures, drivers, evidence and sentence are made; raise it when one of them is made differently
@@ -38,7 +40,7 @@ class Alarm:
     """What the detector says of a crossing; it is all that an incident takes from it. Figures have six decimals."""
 
     topic: str
-    rule: str  # share | volume | share+volume | pipeline
+    rule: str  # as in Incident
     severity: Severity
     onset: int  # ms, start of a bin
     fired: int  # start of the bin whose data made it fire
@@ -48,6 +50,8 @@ class Alarm:
     expected_n: float  # posts expected in the window
     volume_ratio: float
     topics: tuple[str, ...] = ()  # of a pipeline alarm
+    measured: Measured | None = None  # of a rule
+    cause: str = ""  # of a pipeline alarm: what changed, if it is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +84,15 @@ def window_of(alarm: Alarm) -> tuple[int, int]:
     return alarm.onset, alarm.fired + BIN
 
 
+def topics_of(alarm: Alarm) -> tuple[str, ...]:
+    """Whose posts its figures are over; of an outage before which nobody posted, nobody's."""
+    return alarm.topics if alarm.severity == "pipeline" else (alarm.topic,)
+
+
 def observe(store: TrendReader, alarm: Alarm, as_of: int) -> Observed:
     """Every figure of the window over the documents with ingested_at <= as_of."""
     start, end = window_of(alarm)
-    topics = alarm.topics or (alarm.topic,)
+    topics = topics_of(alarm)
     n, n_raw, negative = totals(store.bins(topics, start, end, as_of))
     window = _posts(store, topics, start, end, as_of, MOST_POSTS)
     before = _posts(store, topics, start - BEFORE, start, as_of, MOST_BEFORE)
@@ -153,6 +162,8 @@ def build(store: TrendReader, alarm: Alarm, as_of: int, detector: str, *, late: 
         historical=historical,
         late=late,
         timeline=(("open", alarm.fired + BIN),),
+        measured=alarm.measured,
+        cause=alarm.cause,
     )
 
 
@@ -223,7 +234,9 @@ def sentence(alarm: Alarm, seen: Observed) -> str:
             f" usual for {_hour(alarm.fired)} is {alarm.expected:.0%} (of about {_count(alarm.expected_n)})."
         ]
     if alarm.topics:
-        said.insert(0, f"{len(alarm.topics)} topics changed in the same five minutes: look at the pipeline and the model first.")
+        said.insert(0, _disturbance(alarm))
+    if alarm.measured:
+        said.insert(0, rules.said(alarm.measured))
     said.append(f"Started {datetime.fromtimestamp(alarm.onset / 1000, UTC):%H:%M} UTC.")
     felt = [f"{name} ({value:.0%})" for name, value in seen.emotions.items() if value >= FELT]
     if felt:
@@ -233,6 +246,14 @@ def sentence(alarm: Alarm, seen: Observed) -> str:
     if seen.coordinated:
         said.append("Possibly coordinated: few authors or many copies of one text.")
     return " ".join(said)
+
+
+def _disturbance(alarm: Alarm) -> str:
+    if alarm.rule == "model":
+        return f"Another model scores the posts ({alarm.cause}): changes of tone are held back for {RELEARN // HOUR} hours."
+    if alarm.rule == "outage":
+        return f"{alarm.cause}: changes of tone in that time are held back."
+    return f"{len(alarm.topics)} topics changed in the same five minutes: look at the pipeline and the model first."
 
 
 def _stretch(seen: Observed) -> str:

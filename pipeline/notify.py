@@ -63,10 +63,15 @@ def messages(
     ]
 
 
+DISTURBANCES = {"model": "another model scores the posts", "outage": "posts did not come through"}
+
+
 def subject(incident: Incident) -> str:
     """One short line of figures; it holds no word of any post."""
     if incident.severity == "pipeline":
-        return "moodstream: many topics changed at once"
+        return f"moodstream: {DISTURBANCES.get(incident.rule, 'many topics changed at once')}"
+    if incident.measured:
+        return f"{incident.topic}: rule {incident.measured.rule}, {incident.share:.0%} negative, usually {incident.expected:.0%}"
     return f"{incident.topic}: {incident.share:.0%} negative, usually {incident.expected:.0%}"
 
 

@@ -100,7 +100,7 @@ class TrendReader(Protocol):
         """Non-empty bins with since <= start < until, by start then topic. `as_of`: from documents ingested by then."""
 
     def mentions(self, topic: str, term: str, since: int, until: int, as_of: int) -> dict[int, float]:
-        """Bin start → Σ weight of a topic's dated posts in which a word or phrase occurs as in `search`; from documents ingested by `as_of`.
+        """Bin start → Σ weight of a topic's dated posts with a word or phrase, as `search` finds it, from documents ingested by `as_of`.
 
         Bins with since <= start < until; those without such a post are left out.
         """

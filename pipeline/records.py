@@ -7,7 +7,7 @@ and a figure comes out the same whatever the order of the posts (docs/decisions/
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ Event = Literal["post", "edit", "delete"]
 Kind = Literal["post", "reply", "repost", "review"]
 Severity = Literal["tone", "incident", "annotation", "pipeline"]
 State = Literal["open", "growing", "peak", "quiet", "closed"]
+RuleKind = Literal["share", "intensity", "volume", "term"]
 
 
 def from_ms(ms: int) -> str:
@@ -248,12 +249,38 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What broke a rule of the settings: the value over `n` posts of start <= t < end, and the limit."""
+
+    rule: str
+    kind: RuleKind
+    term: str  # "" unless the kind is term
+    side: Literal["above", "below"]  # of the limit, that is told
+    limit: float
+    value: float  # share, mean intensity, number of posts, or share of the posts with the term
+    n: float
+    start: int
+    end: int
+    lasts: int  # ms that the value has been beyond the limit, at least
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An alert that a disturbance of the pipeline held back: it opened no incident of its own and was told to nobody."""
+
+    topic: str
+    rule: str
+    onset: int
+    fired: int
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """One story about one topic: opens, grows, quiets, closes. Figures are as they were at `as_of`."""
 
     id: str  # hash(topic, onset, rule)
     topic: str
-    rule: str  # share | volume | share+volume | pipeline
+    rule: str  # share | volume | share+volume | pipeline | model | outage | "rule NAME"
     severity: Severity
     state: State
     onset: int  # most probable start by the filter
@@ -284,6 +311,9 @@ class Incident:
     late: bool = False  # found only when late posts arrived: never sent
     timeline: tuple[tuple[str, int], ...] = ()  # (state, event time)
     detector: str = ""  # hash of the detector's configuration and first bin: the state `detector:HASH` holds both
+    measured: Measured | None = None  # of an incident that a rule of the settings opened
+    cause: str = ""  # of one of the pipeline, where it is known
+    held: tuple[Held, ...] = ()  # alerts that it held back
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +367,18 @@ def scored_to_json(item: ScoredPost) -> dict[str, Any]:
 
 
 def to_json(
-    record: Bin | TrendPoint | TopicSummary | Difference | Comparison | Driver | Evidence | Incident | Rejected | Notification,
+    record: Bin
+    | TrendPoint
+    | TopicSummary
+    | Difference
+    | Comparison
+    | Driver
+    | Evidence
+    | Measured
+    | Held
+    | Incident
+    | Rejected
+    | Notification,
 ) -> dict[str, Any]:
     """Any of the flat records as JSON: times as RFC 3339, nested records as objects."""
     return {f.name: _value(f.name, getattr(record, f.name)) for f in fields(record)}
@@ -349,18 +390,25 @@ def _value(name: str, value: Any) -> Any:
     if name == "timeline":
         return [{"state": state, "at": from_ms(at)} for state, at in value]
     if isinstance(value, tuple):
-        return [item if isinstance(item, str) else to_json(item) for item in value]
+        return [item if isinstance(item, str | float) else to_json(item) for item in value]
+    if isinstance(value, Measured):
+        return to_json(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value
 
 
 def incident_from_json(data: dict[str, Any]) -> Incident:
-    """The inverse of `to_json` for an Incident. KeyError or ValueError if `data` is not one."""
-    values = {f.name: data[f.name] for f in fields(Incident)}
-    for name in TIMES & values.keys():
-        values[name] = None if values[name] is None else to_ms(values[name])
+    """The inverse of `to_json` for an Incident. KeyError or ValueError if `data` is not one; older ones have no rule figures."""
+    values = _times({f.name: data[f.name] for f in fields(Incident) if f.name in data or f.default is MISSING})
     values["drivers"] = tuple(Driver(**d) for d in values["drivers"])
     values["evidence"] = tuple(Evidence(**e) for e in values["evidence"])
     values["timeline"] = tuple((t["state"], to_ms(t["at"])) for t in values["timeline"])
+    values["measured"] = Measured(**_times(measured)) if (measured := values.get("measured")) else None
+    values["held"] = tuple(Held(**_times(one)) for one in values.get("held", ()))
     return Incident(**values)
+
+
+def _times(values: dict[str, Any]) -> dict[str, Any]:
+    """The same with its times as numbers."""
+    return {name: to_ms(value) if name in TIMES and value is not None else value for name, value in values.items()}

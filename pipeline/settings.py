@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from pipeline.errors import SettingsError
 from pipeline.quiet import hours
+from pipeline.rule_settings import RuleSettings
 
 PREFIX = "MOODSTREAM_"
 FILE_VARIABLE = "MOODSTREAM_CONFIG"
@@ -151,6 +152,7 @@ class Settings(BaseSettings):
     topics: tuple[TopicSettings, ...] = Field((), description="the topics to watch")
     receivers: tuple[ReceiverSettings, ...] = Field((), description="who is told")
     sources: tuple[SourceSettings, ...] = Field((), description="what `moodstream run` reads")
+    rules: tuple[RuleSettings, ...] = Field((), description="limits beside the detector")
     web: WebSettings = WebSettings()
     detector: DetectorSettings = DetectorSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -164,7 +166,7 @@ class Settings(BaseSettings):
         """Dotted key → `default`, `moodstream.toml`, `MOODSTREAM_STORE`, `option`."""
         return self._origins
 
-    @field_validator("topics", "receivers")
+    @field_validator("topics", "receivers", "rules")
     @classmethod
     def _names_are_unique(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         names = [item.name for item in value]
@@ -262,11 +264,12 @@ def _explain(error: ValidationError, from_file: Mapping[str, Any], file: Path) -
 
 def _keys_at(location: list[str]) -> set[str]:
     parts: dict[str, type[BaseModel]] = {
-        "topics": TopicSettings, "receivers": ReceiverSettings, "sources": SourceSettings, "web": WebSettings,
+        "topics": TopicSettings, "receivers": ReceiverSettings, "sources": SourceSettings, "rules": RuleSettings, "web": WebSettings,
         "detector": DetectorSettings, "retention": RetentionSettings, "limits": LimitSettings,
         "kafka": KafkaSettings, "elasticsearch": ElasticsearchSettings,
     }  # fmt: skip
-    return set((parts[location[0]] if location and location[0] in parts else Settings).model_fields)
+    fields = (parts[location[0]] if location and location[0] in parts else Settings).model_fields
+    return {info.alias or name for name, info in fields.items()}
 
 
 def _near(name: str, known: set[str], show: Any) -> str:

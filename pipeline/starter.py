@@ -8,6 +8,7 @@ import orjson
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from pipeline.rule_settings import RuleSettings
 from pipeline.settings import PREFIX, ReceiverSettings, Settings, SourceSettings, TopicSettings
 
 _HEAD = f"""\
@@ -34,6 +35,17 @@ url = "terminal:"
 
 """
 
+_RULE = """\
+# Limits beside the detector. `moodstream rules check` shows where each stands, `moodstream backtest --rule NAME` what it would have sent.
+{keys}# [[rules]]
+# name = "mostly negative"
+# kind = "share"
+# above = 0.6
+# over = "1h"
+# for = "15m"
+
+"""
+
 _SOURCE = """\
 # What `moodstream run` reads. A file is read once and found again at the same place after a restart.
 {keys}# [[sources]]
@@ -52,16 +64,16 @@ def starter() -> str:
         default = info.get_default(call_default_factory=True)
         if isinstance(default, BaseModel):
             tables.append(f"# [{name}]\n" + "".join(_lines(type(default))) + "\n")
-        elif name not in {"topics", "receivers", "sources"}:
+        elif name not in {"topics", "receivers", "rules", "sources"}:
             tops.append(_line(name, default, info.description))
-    examples = ((_TOPIC, TopicSettings), (_RECEIVER, ReceiverSettings), (_SOURCE, SourceSettings))
+    examples = ((_TOPIC, TopicSettings), (_RECEIVER, ReceiverSettings), (_RULE, RuleSettings), (_SOURCE, SourceSettings))
     arrays = [text.replace("{keys}", _keys(part)) for text, part in examples]
     return _HEAD + "".join(tops) + "\n" + "".join(arrays) + "".join(tables)
 
 
 def _keys(part: type[BaseModel]) -> str:
     """The keys of a table in an array, as a comment."""
-    return "".join(f"#   {name}: {info.description}\n" for name, info in part.model_fields.items())
+    return "".join(f"#   {info.alias or name}: {info.description}\n" for name, info in part.model_fields.items())
 
 
 def _lines(part: type[BaseModel]) -> list[str]:

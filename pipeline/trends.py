@@ -127,9 +127,7 @@ def bin_of(
 ) -> Bin:
     """One bin from its sums: `volume` and `weight` in 1/SCALE, `negative` and `intensity` in 1/SCALE²."""
     square = SCALE * SCALE
-    return Bin(
-        topic, start, volume / SCALE, weight / SCALE, n_raw, negative / square, authors, distinct_texts, intensity / square, models
-    )
+    return Bin(topic, start, volume / SCALE, weight / SCALE, n_raw, negative / square, authors, distinct_texts, intensity / square, models)
 
 
 def text_key(text: str) -> int:

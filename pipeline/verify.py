@@ -9,22 +9,24 @@ from typing import Any, Literal
 
 import orjson
 
+from pipeline import outages
 from pipeline.baseline import BaselineConfig
 from pipeline.crossings import Crossings, Opened, digests
 from pipeline.detector import VERSION, DetectorConfig
+from pipeline.disturbances import Hold
 from pipeline.drivers import drivers
 from pipeline.evidence import choose, text_hash
-from pipeline.incidents import BEFORE, Alarm, Observed, observe, sentence
+from pipeline.incidents import BEFORE, Alarm, Observed, observe, sentence, topics_of
 from pipeline.incidents import VERSION as FIGURES
 from pipeline.ports import Store
-from pipeline.records import BIN, DAY, Bin, Incident, Severity, from_ms, to_json
+from pipeline.records import BIN, DAY, Bin, Incident, Measured, from_ms, to_json
+from pipeline.rules import Rule, counted
 from pipeline.volume import VolumeConfig
 from pipeline.watch import DAY_SLOTS
 
 Result = Literal["equal", "changed", "wrong"]
 EXIT_CODES: dict[Result, int] = {"equal": 0, "changed": 1, "wrong": 2}
-SEVERITIES: dict[str, Severity] = {"share": "tone", "volume": "annotation", "share+volume": "incident", "pipeline": "pipeline"}
-FROM_DETECTOR = ("onset", "expected", "expected_low", "expected_high", "expected_n", "volume_ratio")
+FROM_DETECTOR = ("onset", "expected", "expected_low", "expected_high", "expected_n", "volume_ratio", "measured", "cause")
 FROM_WINDOW = ("n", "n_raw", "share", "low", "high", "intensity", "coordinated", "model")
 FROM_DAY = ("emotions", "emotions_before", "drivers", "evidence", "sentence")
 
@@ -109,12 +111,13 @@ def _replay(store: Store, incidents: Sequence[Incident]) -> _Replay:
     if rules["version"] != VERSION:
         return _Replay({}, 0, _other("the detector", rules["version"], VERSION), other_figures)
     until = max(incident.end for incident in incidents)
-    bins = store.bins(sorted(_known(store)), rules["begin"], until, incidents[0].as_of)
     try:
-        config = config_of(rules["config"])
+        fresh = _fresh(rules)
     except TypeError:  # a constant that this version doesn't have, or one that it misses
         return _Replay({}, 0, "made by a detector with other constants than this version has", other_figures)
-    walk = _shortcut(store, rules["begin"], config, bins, min(fired_bin(incident) for incident in incidents))
+    as_of = incidents[0].as_of
+    bins = counted(store, store.bins(sorted(_known(store)), fresh.begin, until, as_of), fresh.rules.rules, fresh.begin, until, as_of)
+    walk = _shortcut(store, fresh, bins, min(fired_bin(incident) for incident in incidents))
     alarms = [event.alarm for _, events in walk.walk(bins, until) for event in events if isinstance(event, Opened)]
     return _Replay({(alarm.topic, alarm.fired, alarm.rule): alarm for alarm in alarms}, rules["begin"], "", other_figures)
 
@@ -123,13 +126,19 @@ def _other(what: str, then: int, now: int) -> str:
     return "" if then == now else f"made by version {then} of {what}, this is version {now}"
 
 
-def _shortcut(store: Store, begin: int, config: DetectorConfig, bins: Sequence[Bin], before: int) -> Crossings:
+def _fresh(saved: dict[str, Any]) -> Crossings:
+    """A walk at its first bin, as it was remembered. TypeError if this version has other constants."""
+    rules, holds = [Rule.from_json(one) for one in saved.get("rules", ())], [Hold(**one) for one in saved.get("holds", ())]
+    return Crossings(saved["begin"], config_of(saved["config"]), rules=rules, holds=holds)
+
+
+def _shortcut(store: Store, fresh: Crossings, bins: Sequence[Bin], before: int) -> Crossings:
     """The newest saved walk that stands at or before a bin and has seen these very bins; else a walk from the first bin.
 
     A walk is a function of its bins, so one whose bins have the same digests is as good as a new one, in a twentieth of the time.
     """
     found = digests(bins)
-    best = Crossings(begin, config)
+    best = fresh
     for name in DAY_SLOTS:
         data = store.state(name)
         try:
@@ -137,8 +146,10 @@ def _shortcut(store: Store, begin: int, config: DetectorConfig, bins: Sequence[B
         except ValueError:
             continue
         same = {day: total for day, total in found.items() if day * DAY < walk.position} == walk.digests
-        if same and best.position < walk.position <= before and (walk.begin, walk.detector.config) == (begin, config):
+        alike = (walk.begin, walk.detector.config, walk.rules.rules) == (fresh.begin, fresh.detector.config, fresh.rules.rules)
+        if same and alike and best.position < walk.position <= before:
             best = walk
+    best.holds = fresh.holds
     return best
 
 
@@ -149,11 +160,14 @@ def config_of(saved: dict[str, Any]) -> DetectorConfig:
 
 
 def _verify(store: Store, incident: Incident, replay: _Replay) -> Verification:
-    alarm = replay.alarms.get((incident.topic, fired_bin(incident), incident.rule))
-    used = alarm or _stored_alarm(incident)
     known = _known(store)
-    topics = sorted(known.intersection(used.topics or (incident.topic,)))
-    seen = observe(store, used, incident.as_of) if topics else None
+    if incident.rule == outages.RULE:
+        alarm: Alarm | None = outages.alarm_of(store, sorted(known), incident.onset, fired_bin(incident), incident.as_of, incident.cause)
+    else:
+        alarm = replay.alarms.get((incident.topic, fired_bin(incident), incident.rule))
+    used = alarm or _stored_alarm(incident)
+    topics = sorted(known.intersection(topics_of(used)))
+    seen = observe(store, used, incident.as_of) if topics or used.severity == "pipeline" else None
     window = replay.other_figures or _explain(store, topics, incident.start, incident.end, incident.as_of)
     day = replay.other_figures or _explain(store, topics, incident.start - BEFORE, incident.end, incident.as_of)
     history = replay.other_detector or _explain(store, sorted(known), replay.since, incident.end, incident.as_of)
@@ -175,7 +189,7 @@ def _stored_alarm(incident: Incident) -> Alarm:
     return Alarm(
         topic=incident.topic,
         rule=incident.rule,
-        severity=SEVERITIES[incident.rule],
+        severity=incident.severity,
         onset=incident.onset,
         fired=fired_bin(incident),
         expected=incident.expected,
@@ -183,6 +197,8 @@ def _stored_alarm(incident: Incident) -> Alarm:
         expected_high=incident.expected_high,
         expected_n=incident.expected_n,
         volume_ratio=incident.volume_ratio,
+        measured=incident.measured,
+        cause=incident.cause,
     )
 
 
@@ -208,6 +224,8 @@ def _plain(name: str, value: Any) -> Any:
     """A figure as JSON."""
     if name == "onset" and value is not None:
         return from_ms(value)
+    if isinstance(value, Measured):
+        return to_json(value)
     return [to_json(item) for item in value] if isinstance(value, tuple) else value
 
 
@@ -215,6 +233,8 @@ def _text(value: Any) -> str:
     """A figure for people: a driver as `term delay 71 %`, a post by its id."""
     if value is None:
         return "–"
+    if isinstance(value, dict) and "limit" in value:
+        return f"{value['value']:g} over {value['n']:g} posts, {value['side']} {value['limit']:g}"
     if isinstance(value, dict):
         return ", ".join(f"{name} {part:.1%}" for name, part in value.items()) or "none"
     if isinstance(value, list):

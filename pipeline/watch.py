@@ -13,16 +13,20 @@ from dataclasses import asdict, dataclass, field, replace
 
 import orjson
 
-from pipeline.crossings import Crossings, Moved, Opened, Risen, StoryEvent, digests
+from pipeline import outages
+from pipeline.crossed import EVERYTHING
+from pipeline.crossings import Crossings, Inhibited, Joined, Moved, Opened, Risen, StoryEvent, digests
 from pipeline.detector import VERSION, DetectorConfig
-from pipeline.errors import NotFoundError
+from pipeline.disturbances import Hold
+from pipeline.errors import NotFoundError, StoreError
 from pipeline.incidents import VERSION as FIGURES
 from pipeline.incidents import Alarm, build, incident_id
 from pipeline.lifecycle import enter, overlaps
 from pipeline.mutes import mutes
 from pipeline.notify import Subscription, messages
 from pipeline.ports import Store
-from pipeline.records import BIN, DAY, HOUR, MINUTE, Bin, Incident
+from pipeline.records import BIN, DAY, HOUR, MINUTE, Bin, Held, Incident
+from pipeline.rules import Rule, counted
 from pipeline.trends import floor_to
 
 LOOKBACK = 120 * DAY  # of bins that a fresh start walks over; the detector forgets half in 28 days
@@ -31,6 +35,7 @@ FUTURE = 2 * MINUTE  # live posts are clamped to arrival; a file's stamp further
 FOLLOW = DAY  # how long a stream that fell silent is followed
 DAYS, HOURS = 28, 4  # saved states: the last days, and the last hours for late posts
 REACHED = "watch:reached"
+RULES = "watch:rules"  # when each rule was first seen
 DAY_SLOTS = tuple(f"watch:day:{i}" for i in range(DAYS))  # names of states that stand at a midnight
 SLOTS = DAY_SLOTS + tuple(f"watch:hour:{i}" for i in range(HOURS))
 SHORT = 6 * HOUR  # bins of less than this are summed from the documents; more of them are read from the stored bins
@@ -44,6 +49,7 @@ class WatchConfig:
     lateness: int = 10 * MINUTE
     idle: int = MINUTE
     detector: DetectorConfig = field(default_factory=DetectorConfig)
+    rules: tuple[Rule, ...] = ()
 
 
 class Watch:
@@ -56,6 +62,8 @@ class Watch:
         self._subscriptions = tuple(subscriptions)
         self.config = config or WatchConfig()
         self._link = link
+        self._outages = outages.Outages(store)
+        self._rules: tuple[Rule, ...] | None = None  # with their beginnings
         self._walk: Crossings | None = None
         self._topics: set[str] = set()
         self._slots: dict[str, int] = {}  # saved state → the bin it stands at
@@ -65,6 +73,7 @@ class Watch:
         self._checked = False  # this tick has compared the walk's bins with the store's
         self._watermark = 0
         self._ids: dict[tuple[str, int, str], str] = {}
+        self._settled: set[tuple[int, int | None]] = set()  # outages (onset, end) with nothing left to do about
 
     @property
     def watermark(self) -> int:
@@ -76,6 +85,17 @@ class Watch:
 
         Raises StoreError; a tick that failed may simply be repeated.
         """
+        try:
+            return self._tick(now, flush)
+        except StoreError:
+            self.store_failed(now)
+            raise
+
+    def store_failed(self, now: int) -> None:
+        """Whoever writes to the store could not: if that goes on, it is an incident of the pipeline (pipeline/outages.py)."""
+        self._outages.failed(now)
+
+    def _tick(self, now: int, flush: bool) -> list[Incident]:
         changed = self._store.refresh()
         newest, as_of = self._store.latest()
         if newest is None or as_of is None:
@@ -84,6 +104,7 @@ class Watch:
         self._dirty |= {start for _, start in changed}
         self._watermark = max(self._watermark, self._mark(min(newest, now + FUTURE), as_of, now, flush))
         walk = self._walk or self._restore(as_of, newest)
+        disturbed = self._look_around(walk, as_of, now)
         horizon = max(floor_to(self._watermark, BIN), walk.position)
         first = self._first_late(walk.position, now, flush)
         if first is not None or walk.position < horizon - LOOKBACK:
@@ -91,8 +112,8 @@ class Watch:
             self._rewound_at = now
         if walk.position >= horizon:
             self._walk, self._checked = walk, False
-            return []
-        return self._advance(walk, horizon, as_of, newest, now)
+            return disturbed
+        return disturbed + self._advance(walk, horizon, as_of, newest, now)
 
     def _first_late(self, position: int, now: int, flush: bool) -> int | None:
         """The first changed bin to walk again from now; bins that are hours old wait, so that a trickle of them is one walk an hour.
@@ -112,6 +133,36 @@ class Watch:
         if now - as_of >= self.config.idle:
             mark = max(mark, min(now - self.config.lateness, newest + FOLLOW))
         return mark
+
+    # ---- outages ----
+
+    def _look_around(self, walk: Crossings, as_of: int, now: int) -> list[Incident]:
+        """Incidents of the pipeline that open because posts didn't come through, and those that end as the detector has passed them."""
+        self._outages.look(now, as_of, walk.position)
+        walk.holds = self._outages.holds
+        touched: list[Incident] = []
+        for hold in walk.holds:
+            if (hold.onset, hold.until) not in self._settled:
+                touched += self._settle_outage(hold, walk, as_of, now)
+        return touched
+
+    def _settle_outage(self, hold: Hold, walk: Crossings, as_of: int, now: int) -> list[Incident]:
+        """Its incident is there, and closed when the detector has passed it."""
+        incident, touched = self._incident(EVERYTHING, hold.onset, hold.rule, hold.fired), []
+        if incident is None:
+            alarm = outages.alarm_of(self._store, sorted(self._topics), hold.onset, hold.fired, as_of, hold.cause)
+            incident = build(self._store, alarm, as_of, self._remember(walk))
+            self._store.save(incident, messages(incident, "opened", self._told(EVERYTHING, now), now, self._link))
+            touched.append(incident)
+        if hold.until is None:
+            self._settled.add((hold.onset, None))
+        elif hold.until <= walk.position:
+            ended = enter(incident, "closed", max(hold.until, incident.timeline[-1][1]))
+            if incident.rule == outages.RULE and ended is not incident:
+                self._store.save(ended)
+                touched.append(ended)
+            self._settled.add((hold.onset, hold.until))
+        return touched
 
     # ---- walking ----
 
@@ -165,11 +216,22 @@ class Watch:
 
     def _bins(self, since: int, until: int, as_of: int) -> list[Bin]:
         """Bins of all topics from documents with ingested_at <= as_of; a long stretch from the stored bins if they are just those."""
-        if until - since > SHORT:
-            found = self._store.bins(sorted(self._topics), since, until)
-            if self._store.latest()[1] == as_of:
-                return found
-        return self._store.bins(sorted(self._topics), since, until, as_of)
+        found = self._store.bins(sorted(self._topics), since, until) if until - since > SHORT else None
+        if found is None or self._store.latest()[1] != as_of:
+            found = self._store.bins(sorted(self._topics), since, until, as_of)
+        return counted(self._store, found, self._judged(), since, until, as_of)
+
+    def _judged(self) -> tuple[Rule, ...]:
+        """The rules, each from the bin on that came next when it was first seen; in an empty store from the first bin on."""
+        if self._rules is None:
+            saved = self._store.state(RULES)
+            begins: dict[str, int] = orjson.loads(saved) if saved else {}
+            names = {rule: hashlib.blake2b(orjson.dumps(asdict(rule)), digest_size=8).hexdigest() for rule in self.config.rules}
+            new = {name: self._reached() for name in names.values() if name not in begins}
+            if new:
+                self._store.save_state(RULES, orjson.dumps(begins | new))
+            self._rules = tuple(replace(rule, begin=(begins | new)[name]) for rule, name in names.items())
+        return self._rules
 
     # ---- saved states ----
 
@@ -202,9 +264,10 @@ class Watch:
             walk = Crossings.from_bytes(data) if data else None
         except ValueError:
             walk = None
-        if walk is None or walk.detector.config != self.config.detector:
+        if walk is None or walk.detector.config != self.config.detector or walk.rules.rules != self._judged():
             self._slots.pop(name, None)
             return None
+        walk.holds = self._outages.holds
         self._slots[name] = walk.position
         return walk
 
@@ -213,7 +276,8 @@ class Watch:
         self._slots.clear()
         self._dirty.clear()
         self._checked = True
-        return Crossings(bins[0].start if bins else floor_to(newest, BIN), self.config.detector)
+        begin = bins[0].start if bins else floor_to(newest, BIN)
+        return Crossings(begin, self.config.detector, rules=self._judged(), holds=self._outages.holds)
 
     def _reached(self) -> int:
         saved = self._store.state(REACHED)
@@ -225,11 +289,31 @@ class Watch:
         if isinstance(event, Opened):
             return self._open(event.alarm, walk, as_of, reached, now)
         incident = self._incident(event.topic, event.onset, event.rule)
-        if incident is None or event.at <= incident.timeline[-1][1]:
+        if incident is None:
+            return []
+        if isinstance(event, Inhibited):
+            return self._keep_held(incident, event.held)
+        if _happened(incident, event):
             return []
         if isinstance(event, Risen):
             return self._escalate(incident, event, now)
+        if isinstance(event, Joined):
+            return self._join(incident, event)
         return self._move(incident, event)
+
+    def _keep_held(self, incident: Incident, held: Held) -> list[Incident]:
+        """An alert that opens no incident of its own is kept with the one of the pipeline that explains it."""
+        if held in incident.held:
+            return []
+        whole = replace(incident, held=(*incident.held, held))
+        self._store.save(whole)
+        return [whole]
+
+    def _join(self, incident: Incident, event: Joined) -> list[Incident]:
+        """Something else says the same: it stands in the timeline, and nobody is told again."""
+        joined = replace(incident, timeline=(*incident.timeline, (_what(event), event.at)))
+        self._store.save(joined)
+        return [joined]
 
     def _open(self, alarm: Alarm, walk: Crossings, as_of: int, reached: int, now: int) -> list[Incident]:
         """Store a new incident with its messages; a story that is known goes on under its id."""
@@ -289,7 +373,7 @@ class Watch:
         kept = {incident.id for incident in stories if incident is not None}
         closed = []
         for incident in self._store.incidents(open_only=True, limit=MOST_INCIDENTS):
-            if incident.id not in kept:
+            if incident.id not in kept and incident.rule != outages.RULE:
                 ended = enter(incident, "closed", max(walk.position, incident.timeline[-1][1]))
                 self._store.save(ended)
                 closed.append(ended)
@@ -312,11 +396,24 @@ class Watch:
 
     def _remember(self, walk: Crossings) -> str:
         """Keep the configuration and first bin of the walk under their hash, so that verify can walk the same way."""
+        holds = [asdict(hold) for hold in walk.holds]
         rules = {"version": VERSION, "figures": FIGURES, "begin": walk.begin, "config": asdict(walk.detector.config)}
+        rules |= {"rules": walk.rules.head(), "holds": holds} if walk.rules.rules or holds else {}
         data = orjson.dumps(rules, option=orjson.OPT_SORT_KEYS)
         name = hashlib.blake2b(data, digest_size=8).hexdigest()
         self._store.save_state(f"detector:{name}", data)
         return name
+
+
+def _what(event: Moved | Risen | Joined) -> str:
+    """What happened, as the timeline has it."""
+    return event.state if isinstance(event, Moved) else "escalated" if isinstance(event, Risen) else f"joined by {event.by}"
+
+
+def _happened(incident: Incident, event: Moved | Risen | Joined) -> bool:
+    """Whether the timeline is beyond an event: walking bins again repeats what is known."""
+    last = incident.timeline[-1][1]
+    return event.at < last or (event.at == last and (incident.state == "closed" or (_what(event), event.at) in incident.timeline))
 
 
 def _slot(position: int, horizon: int) -> str | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import NotFoundError, SettingsError, StoreBusy, Unavailable
 from pipeline.records import MINUTE
+from pipeline.rule_settings import rule_of
 from pipeline.settings import ElasticsearchSettings, Settings, SourceSettings, TopicSettings, load
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def watch_config(settings: Settings) -> WatchConfig:
     chosen = settings.detector
     added = tuple((topic.name, topic.sensitivity) for topic in settings.topics if topic.sensitivity)
     detector = replace(DetectorConfig(), threshold=chosen.threshold, sensitivity=added)
-    return WatchConfig(lateness=int(chosen.lateness_minutes * MINUTE), detector=detector)
+    return WatchConfig(lateness=int(chosen.lateness_minutes * MINUTE), detector=detector, rules=tuple(map(rule_of, settings.rules)))
 
 
 def watch(settings: Settings, store: Store, *, tell: bool = True) -> Watch:

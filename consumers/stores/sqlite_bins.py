@@ -8,8 +8,8 @@ from sqlite3 import Connection
 
 from consumers.stores.sqlite_meta import get_meta, topic_number
 from consumers.stores.sqlite_rows import TIE_BITS, first_key
-from consumers.stores.sqlite_search import match_expression
 from consumers.stores.sqlite_schema import BIN_COLUMNS, EMOTION_COLUMNS, HOUR_COLUMNS, MODELS
+from consumers.stores.sqlite_search import match_expression
 from pipeline.records import BIN, HOUR, SCALE, Bin
 from pipeline.trends import bin_of
 
@@ -101,7 +101,7 @@ def bins(connection: Connection, topics: Sequence[str], since: int, until: int, 
     for name in sorted(set(topics)):
         number = topic_number(connection, name)
         rows = _stored(connection, number, since, until) if as_of is None else _as_of(connection, number, since, until, as_of)
-        found += [bin_of(name, *sums, models=names_of(models)) for *sums, models in rows]
+        found += [_bin(name, row) for row in rows]
     return sorted(found, key=lambda one: (one.start, one.topic))
 
 
@@ -122,6 +122,11 @@ def mentions(connection: Connection, topic: str, term: str, since: int, until: i
     return {start: weight / SCALE for start, weight in rows}
 
 
+def _bin(topic: str, row: Row) -> Bin:
+    start, volume, weight, n_raw, negative, authors, distinct_texts, intensity, models = row
+    return bin_of(topic, start, volume, weight, n_raw, negative, authors, distinct_texts, intensity, names_of(models))
+
+
 @lru_cache(maxsize=1_000)
 def names_of(models: str | None) -> tuple[str, ...]:
     """The names of models kept with commas between, sorted."""
@@ -130,13 +135,15 @@ def names_of(models: str | None) -> tuple[str, ...]:
 
 def _stored(connection: Connection, topic: int, since: int, until: int) -> list[Row]:
     rows: list[Row] = connection.execute(
-        f"""SELECT start, {", ".join(FIGURES)}, intensity, models, n_raw > 0 AND models IS NULL FROM bins
+        f"""SELECT start, {", ".join(FIGURES)}, intensity, CASE WHEN n_raw > 0 AND models IS NULL THEN '' ELSE models END FROM bins
             WHERE topic = ? AND dated = 1 AND start >= ? AND start < ? ORDER BY start""",
         (topic, since, until),
     ).fetchall()
-    old = [row[0] for row in rows if row[-1]]  # made before the models were kept: read from the documents, as bins as of a moment are
-    named = {row[0]: row for row in _as_of(connection, topic, old[0], old[-1] + BIN, FOREVER)} if old else {}
-    return [named.get(row[0], row[:-1]) if row[-1] else row[:-1] for row in rows]
+    old = [row[0] for row in rows if row[-1] == ""]  # made before the models were kept: read from the documents, as of now
+    if not old:
+        return rows
+    named = {row[0]: row for row in _as_of(connection, topic, old[0], old[-1] + BIN, FOREVER)}
+    return [named.get(row[0], row) if row[-1] == "" else row for row in rows]
 
 
 def _as_of(connection: Connection, topic: int, since: int, until: int, as_of: int) -> list[Row]:

@@ -17,7 +17,9 @@ from pipeline.records import (
     Comparison,
     Difference,
     Driver,
+    Held,
     Incident,
+    Measured,
     Post,
     TopicSummary,
     TrendPoint,
@@ -36,6 +38,8 @@ from pipeline.records import (
         (shapes.Comparison, Comparison),
         (shapes.Driver, Driver),
         (shapes.Incident, Incident),
+        (shapes.Measured, Measured),
+        (shapes.Held, Held),
     ],
 )
 def test_a_shape_has_the_fields_of_its_record(shape: type[shapes.Problem], record: type) -> None:

@@ -55,7 +55,7 @@ def test_a_saved_walk_goes_on_as_if_never_stopped(cut: int) -> None:
 def test_bytes_of_something_else_are_refused() -> None:
     """Damaged bytes are a ValueError, so the caller walks the bins again."""
     saved = Crossings(START).to_bytes()
-    for damaged in (b"", b"nonsense", saved[:-1], saved.replace(b"crossings-1", b"crossings-9"), saved.replace(b'"digests"', b'"digest5"')):
+    for damaged in (b"", b"nonsense", saved[:-1], saved.replace(b"crossings-2", b"crossings-9"), saved.replace(b'"digests"', b'"digest5"')):
         with pytest.raises(ValueError):
             Crossings.from_bytes(damaged)
 
