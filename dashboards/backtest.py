@@ -34,13 +34,15 @@ BUCKETS = 90  # of the chart, about
 SHOWN_MESSAGES = 50  # per sensitivity
 
 Stretch = Annotated[str, Query(max_length=40, description="from then on: `14d` (that long ago), a date, or RFC 3339")]
-RuleName = Annotated[str, Query(max_length=40, description=f"`{DETECTOR}`, or one to compare it with: {', '.join(SHORT)}")]
+RuleName = Annotated[str, Query(max_length=40, description=f"`{DETECTOR}`, a rule of the settings, or {', '.join(SHORT)}")]
 
 
 class Tester:
     """Runs one backtest at a time, each takes seconds, and keeps the last results while no new posts came."""
 
-    def __init__(self, service: Service, run: Run) -> None:
+    def __init__(self, service: Service, run: Run, rules: Sequence[str] = ()) -> None:
+        """`rules`: the names of those of the settings."""
+        self.rules = {DETECTOR: RULES[DETECTOR], **{name: f"my rule “{name}”" for name in rules}, **SHORT}
         self._service, self._run = service, run
         self._busy = threading.Lock()
         self._kept: OrderedDict[tuple[str, str, str, int], Backtest] = OrderedDict()

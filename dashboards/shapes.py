@@ -272,6 +272,7 @@ class BacktestMessage(_Shape):
     share: float | None
     expected: float | None
     n: float
+    value: float | None = Field(description="what broke a rule of the settings")
 
 
 class BacktestLevel(_Shape):
@@ -279,7 +280,9 @@ class BacktestLevel(_Shape):
 
     sensitivity: float = Field(description="added to the detector's threshold: higher alerts less")
     messages_per_week: float
-    expected_false_alarms_per_week: float = Field(description="on copies of the history in which nothing happened")
+    expected_false_alarms_per_week: float | None = Field(
+        description="on copies of the history in which nothing happened; null for a rule on what the copies keep: posts, terms, intensity"
+    )
     messages: list[BacktestMessage]
 
 

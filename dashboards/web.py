@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -40,19 +40,20 @@ def create_app(
     version: str,
     explain: Explain | None = None,
     backtest: Run | None = None,
+    rules: Sequence[str] = (),
 ) -> FastAPI:
     """The application. `clock` gives the milliseconds that the pages call now.
 
     `status` may give `posts_per_second`, `factor` (simulated seconds per real second), `model`, `mode` (demo, run, serve) and
     anything else that is JSON. `verify` recomputes an incident by its id; `explain` says which words carry the score of a text;
-    `backtest` runs a rule over stored history.
+    `backtest` runs a rule over stored history; `rules` are the names of those of the settings.
     `app.state.hub.close()` ends the event streams.
     """
     service = Service(store, clock, status, verify, version, Pace(), explain)
     door = Doorkeeper(settings)
     app = FastAPI(title="moodstream", version=version, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.state.hub = Hub(service.snapshot)
-    tester = None if backtest is None else Tester(service, backtest)
+    tester = None if backtest is None else Tester(service, backtest, rules)
     pages = Pages(service, door, tester)
     _add_errors(app, pages)
     app.include_router(router(service, app.state.hub))
@@ -174,7 +175,7 @@ def _add_questions(app: FastAPI, pages: Pages) -> None:
         if run:
             view = backtests.view(pages.service, pages.tester.result(topic, since, rule), sensitivity)
         asked = {"topic": topic, "since": since, "rule": rule, "sensitivity": sensitivity}
-        return pages.page("backtest.html", view=view, names=names, asked=asked, stretches=backtests.STRETCHES, rules=backtests.RULES)
+        return pages.page("backtest.html", view=view, names=names, asked=asked, stretches=backtests.STRETCHES, rules=pages.tester.rules)
 
     @get("/api")
     def api_page() -> Response:

@@ -19,6 +19,7 @@ from pipeline.peer_rules import PEERS, SHORT, Counted
 from pipeline.ports import TrendReader
 from pipeline.records import BIN, DAY, Bin, Severity, from_ms
 from pipeline.redrawn import History, false_alarms, history, learnt, redrawn, usual
+from pipeline.rules import Rule, counted
 from pipeline.snapshot import Floats
 from pipeline.stories import Teller, Told, windows
 from pipeline.trends import floor_to
@@ -44,6 +45,7 @@ class Message:
     share: float | None
     expected: float | None  # None: the rule has no expectation
     n: float
+    value: float | None = None  # of a rule of the settings: what broke it
 
     def to_json(self) -> dict[str, Any]:
         """As a program reads it; times in RFC 3339."""
@@ -52,23 +54,24 @@ class Message:
             "fired": from_ms(self.fired),
             "closed": None if self.closed is None else from_ms(self.closed),
         }
-        return {**times, "severity": self.severity, "share": self.share, "expected": self.expected, "n": self.n}
+        figures = {"share": self.share, "expected": self.expected, "n": self.n, "value": self.value}
+        return {**times, "severity": self.severity, **figures}
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The messages at one sensitivity, and how many a week are to be expected when nothing happens."""
+    """The messages at one sensitivity, and how many a week are to be expected when nothing happens; None where copies can't say."""
 
     sensitivity: float
     messages: tuple[Message, ...]
-    false_per_week: float
+    false_per_week: float | None
 
     def to_json(self, weeks: float) -> dict[str, Any]:
         """As a program reads it."""
         return {
             "sensitivity": self.sensitivity,
             "messages_per_week": round(len(self.messages) / weeks, 3),
-            "expected_false_alarms_per_week": round(self.false_per_week, 3),
+            "expected_false_alarms_per_week": None if self.false_per_week is None else round(self.false_per_week, 3),
             "messages": [message.to_json() for message in self.messages],
         }
 
@@ -110,15 +113,22 @@ class Backtest:
 
 
 def backtest(
-    store: TrendReader, topic: str, since: int, config: DetectorConfig, rule: str = DETECTOR, done: Callable[[float], None] = lambda _: None
+    store: TrendReader,
+    topic: str,
+    since: int,
+    config: DetectorConfig,
+    rule: str = DETECTOR,
+    done: Callable[[float], None] = lambda _: None,
+    rules: Sequence[Rule] = (),
 ) -> Backtest:
     """Run a rule over a topic's history from `since` (ms) to its newest post; `done` hears of the part that is done, 0 … 1.
 
-    `rule`: `detector`, or one of the short names in pipeline/peer_rules.py. NotFoundError for an unknown topic or rule, InputError if
-    there are no posts in that time.
+    `rule`: the name of one of `rules`, `detector`, or one of the short names in pipeline/peer_rules.py. NotFoundError for an unknown
+    topic or rule, InputError if there are no posts in that time.
     """
-    if rule not in (DETECTOR, *SHORT):
-        raise NotFoundError.of("rule", rule, [DETECTOR, *SHORT])
+    own = {one.name: one for one in rules}
+    if rule not in (DETECTOR, *SHORT, *own):
+        raise NotFoundError.of("rule", rule, [DETECTOR, *SHORT, *own])
     summaries = {summary.topic: summary for summary in store.topics()}
     if topic not in summaries:
         raise NotFoundError.of("topic", topic, summaries)
@@ -128,8 +138,13 @@ def backtest(
     if until <= since:
         raise InputError(f"topic {topic!r} has no posts since {from_ms(since)}; choose an earlier --since")
     others = sorted((s for s in summaries.values() if s.topic != topic), key=lambda s: (-s.posts, s.topic))[:MOST_OTHERS]
-    names = [topic] if rule != DETECTOR else sorted([topic, *(s.topic for s in others)])
+    names = [topic] if rule != DETECTOR or rule in own else sorted([topic, *(s.topic for s in others)])
     bins = store.bins(names, since - LEARNING, until)
+    if rule in own:
+        from pipeline.rule_backtest import of_rule
+
+        whole = counted(store, bins, [own[rule]], since - LEARNING, until, store.latest()[1] or 0)
+        return of_rule(whole, topic, since, until, own[rule], config)
     if rule != DETECTOR:
         return of_peer(bins, topic, since, until, rule, config)
     return of_detector(bins, topic, since, until, config, done)

@@ -6,13 +6,13 @@ The state after a bin depends on the bins up to it only, nothing is read or writ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.records import BIN, Measured
+from pipeline.records import BIN, DAY, Bin, Measured
 from pipeline.rules import Rule, terms
 from pipeline.snapshot import Array, Floats, append, columns
 
@@ -41,6 +41,17 @@ class Broken:
     measured: Measured
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a rule stands on a topic. `beyond`: the value is beyond the limit, over enough posts."""
+
+    rule: Rule
+    topic: str
+    value: float
+    n: float
+    beyond: bool
+
+
 @dataclass
 class RuleState:
     """What one rule remembers; shapes end with the number of topics T."""
@@ -61,6 +72,12 @@ class RuleState:
             beyond=np.full(topics, -1, np.int64), active=np.zeros(topics, bool), back=np.zeros(topics, np.int64),
             quiet_until=np.zeros(topics, np.int64),
         )  # fmt: skip
+
+
+def _values(rule: Rule, state: RuleState) -> tuple[Floats, Floats]:
+    """What is compared with the limit, and over how many posts, (T,) each."""
+    part, n = state.part.sum(axis=0), state.whole.sum(axis=0)
+    return (part if rule.kind == "volume" else np.divide(part, n, out=np.zeros_like(part), where=n > 0)), n
 
 
 class Rules:
@@ -98,8 +115,7 @@ class Rules:
     def _judge(self, rule: Rule, state: RuleState, applies: NDArray[np.bool_], t: int, seen: Counts) -> list[Broken]:
         row = (t // BIN) % len(state.part)
         state.part[row], state.whole[row] = self._columns(rule, seen)
-        part, n = state.part.sum(axis=0), state.whole.sum(axis=0)
-        value = part if rule.kind == "volume" else np.divide(part, n, out=np.zeros_like(part), where=n > 0)
+        value, n = _values(rule, state)
         enough = applies & (n >= rule.min_n) & ((t + BIN - state.known >= rule.over) | (rule.side == "above"))
         far, near = (value > rule.limit, value <= rule.clear) if rule.side == "above" else (value < rule.limit, value >= rule.clear)
         beyond = enough & far & (t >= rule.begin)
@@ -111,6 +127,17 @@ class Rules:
         state.active = (state.active & ~ended) | fired
         state.back = np.where(ended, 0, state.back)
         return [self._broken(rule, state, int(i), t, float(value[i]), float(n[i])) for i in np.flatnonzero(fired)]
+
+    def standings(self) -> list[Standing]:
+        """Where each rule stands on each topic that it is about, after the last bin."""
+        out = []
+        for rule, state, applies in zip(self.rules, self.states, self._applies, strict=True):
+            value, n = _values(rule, state)
+            out += [
+                Standing(rule, self.topics[i], round(float(value[i]), ROUND), round(float(n[i]), ROUND), bool(state.beyond[i] >= 0))
+                for i in np.flatnonzero(applies)
+            ]
+        return out
 
     def _columns(self, rule: Rule, seen: Counts) -> tuple[Floats, Floats]:
         """What is counted, and over what."""
@@ -147,3 +174,20 @@ class Rules:
         found.states = [RuleState(**{name: arrays[f"{number}.{name}"] for name in names}) for number in range(len(found.rules))]
         found._settle()
         return found
+
+
+def standings(rules: Sequence[Rule], bins: Sequence[Bin], topics: Sequence[str], until: int) -> list[Standing]:
+    """Where the rules stand at `until` (a bin's start), from bins with their mentions that reach back a day, the longest window."""
+    walk = Rules([replace(rule, begin=0) for rule in rules])
+    walk.add_topics(topics, 0)
+    places = {topic: i for i, topic in enumerate(topics)}
+    by_start: dict[int, list[Bin]] = {}
+    for item in bins:
+        by_start.setdefault(item.start, []).append(item)
+    for start in range(until - DAY, until, BIN):
+        columns, mentions = np.zeros((4, len(topics))), np.zeros((len(walk.terms), len(topics)))
+        for item in by_start.get(start, ()):
+            columns[:, places[item.topic]] = item.n, item.negative, item.volume, item.intensity
+            mentions[:, places[item.topic]] = item.mentions or 0.0
+        walk.step(start, Counts(columns[0], columns[1], columns[2], columns[3], mentions))
+    return walk.standings()

@@ -87,6 +87,15 @@ def said(measured: Measured) -> str:
     return f"Rule {measured.rule}: {value}; {limit}{held}."
 
 
+def in_words(rule: Rule) -> str:
+    """The rule as one would say it: "share above 50% over 1 h, for 15 min, of at least 20 posts"."""
+    limit = f"{rule.limit:.0%}" if rule.kind in ("share", "term") else f"{rule.limit:,g}"
+    what = f"share of posts with “{rule.term}”" if rule.kind == "term" else rule.kind
+    lasts = f", for {_length(rule.lasts)}" if rule.lasts else ""
+    least = f", of at least {rule.min_n:g} posts" if rule.min_n else ""
+    return f"{what} {rule.side} {limit} over {_length(rule.over)}{lasts}{least}"
+
+
 def _length(ms: int) -> str:
     hours, minutes = divmod(ms // MINUTE, 60)
     return f"{hours} h {minutes} min" if hours and minutes else f"{hours} h" if hours else f"{minutes} min"

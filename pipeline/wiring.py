@@ -305,7 +305,8 @@ def page(settings: Settings, store: Store, clock: Clock, status: Callable[[], Ma
     def rehearse(topic: str, since: int, rule: str) -> Backtest:
         from pipeline.backtest import backtest
 
-        return backtest(store, topic, since, watch_config(settings).detector, rule)
+        chosen = watch_config(settings)
+        return backtest(store, topic, since, chosen.detector, rule, rules=chosen.rules)
 
     return create_app(
         store,
@@ -316,6 +317,7 @@ def page(settings: Settings, store: Store, clock: Clock, status: Callable[[], Ma
         version=version("moodstream"),
         explain=explainer(settings),
         backtest=rehearse,
+        rules=[rule.name for rule in settings.rules],
     )
 
 

@@ -24,7 +24,7 @@ LEVEL_COLUMNS = ("sensitivity", "messages", "a week", "false a week, expected")
 
 TopicOption = Annotated[str, typer.Option("--topic", help="The topic's name.", show_default=False)]
 SinceOption = Annotated[str, typer.Option("--since", help="From then on: 90d (that long ago), 2026-11-01 or RFC 3339.")]
-RuleOption = Annotated[str, typer.Option("--rule", help=f"{DETECTOR}, or a rule to compare it with: {', '.join(SHORT)}.")]
+RuleOption = Annotated[str, typer.Option("--rule", help=f"{DETECTOR}, a rule of the settings, or to compare: {', '.join(SHORT)}.")]
 SensitivityOption = Annotated[
     float | None, typer.Option("--sensitivity", min=-3, max=3, help="Added to the threshold: higher alerts less. Default: the settings.")
 ]
@@ -51,20 +51,18 @@ def tried(
     settings = _settings(store, config)
     opened = wiring.store(settings, must_exist=True)
     begin, clock = wiring.monotonic(), wiring.wall_clock()
+    chosen = wiring.watch_config(settings)
     try:
         with Progress(console=err, transient=True) as bar:
             task = bar.add_task("walking the history", total=1.0)
             start = moment(since, clock)
-            found = backtest(
-                opened, topic, start, wiring.watch_config(settings).detector, rule, lambda part: bar.update(task, completed=part)
-            )
+            found = backtest(opened, topic, start, chosen.detector, rule, lambda part: bar.update(task, completed=part), rules=chosen.rules)
     finally:
         opened.close()
     speed = (found.until - found.learnt_from) / 1000 / max(wiring.monotonic() - begin, 1e-3)
     level = found.level(found.sensitivity if sensitivity is None else sensitivity)
     if as_json:
-        chosen = {"chosen": level.sensitivity, "times_real_time": round(speed)}
-        write_json({**found.to_json(), **chosen})
+        write_json({**found.to_json(), "chosen": level.sensitivity, "times_real_time": round(speed)})
         return
     _show(found, level, speed)
 
@@ -74,7 +72,8 @@ def _show(found: Backtest, level: Level, speed: float) -> None:
     for row in rows:
         row.update({name: row[name] and row[name][:16].replace("T", " ") for name in ("onset", "fired", "closed")})
     title = f"{found.topic}, {found.rule}: {len(rows)} messages from {from_ms(found.since)[:16]} to {from_ms(found.until)[:16]}"
-    write_rows(rows, MESSAGE_COLUMNS, as_csv=False, title=title)
+    own = any(message.value is not None for message in level.messages)
+    write_rows(rows, (*MESSAGE_COLUMNS, "value") if own else MESSAGE_COLUMNS, as_csv=False, title=title)
     levels = [
         {
             "sensitivity": one.sensitivity,
@@ -85,7 +84,9 @@ def _show(found: Backtest, level: Level, speed: float) -> None:
         for one in found.levels
     ]
     write_rows(levels, LEVEL_COLUMNS, as_csv=False, title="At every sensitivity" if len(levels) > 1 else "")
-    err.print(f"{found.copies} copies of the history with labels drawn anew say how many alarms are false; {speed:,.0f} times real time")
+    copies = f"{found.copies} copies of the history with labels drawn anew say how many alarms are false"
+    unknown = "how many would be false can't be told, as copies draw only the share anew"
+    err.print(f"{copies if found.copies else unknown}; {speed:,.0f} times real time")
 
 
 def choose(

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from streams import START, Bench, post, stream
 
+from pipeline.backtest import backtest
+from pipeline.detector import DetectorConfig
 from pipeline.records import BIN, DAY, HOUR, MINUTE, Incident, RuleKind
 from pipeline.rules import Rule
 from pipeline.verify import verify, verify_all
@@ -166,3 +168,18 @@ def test_a_closed_incident_verifies(bencher: Bencher) -> None:
     assert {"closed"} == {item.state for item in found}
     for incident in found:
         assert 0 == verify(bench.store, incident).exit_code
+
+
+def test_a_backtest_says_what_was_sent(bencher: Bencher) -> None:
+    """A rule over the stored history gives the story that the service found, with its times and its value."""
+    rule = replace(LATE, severity="tone")
+    bench = bencher(rule)
+    bench.play(stream(["tea"], 100, SPIKE), START + 104 * BIN, 2 * BIN, SOON)
+    (incident,) = of_share(bench)
+    found = backtest(bench.store, "tea", START, DetectorConfig(), rule.name, rules=[rule])
+    (message,) = found.levels[0].messages
+    measured = incident.measured
+    assert measured is not None
+    assert (incident.onset, incident.fired, measured.value) == (message.onset, message.fired, message.value)
+    assert (incident.expected, incident.share) == (pytest.approx(message.expected, abs=1e-4), pytest.approx(message.share, abs=1e-4))
+    assert message.closed is not None
