@@ -70,12 +70,12 @@ class Outages:
 
     def _noticed(self, now: int, as_of: int, position: int, failing_since: int | None) -> Hold:
         began = as_of if failing_since is None else failing_since
-        onset = min(position, floor_to(began, BIN))
+        onset = floor_to(began, BIN)
         if failing_since is None:
             cause = f"Posts are stored {(now - as_of) // MINUTE} minutes after they were published"
         else:
             cause = f"The store could not be used from {from_ms(began)[11:16]} to {from_ms(now)[11:16]} UTC"
-        return Hold(onset, None, onset, RULE, floor_to(now, BIN), cause)
+        return Hold(min(position, onset), None, onset, RULE, floor_to(now, BIN), cause)
 
     def _keep(self, holds: Sequence[Hold]) -> None:
         self._store.save_state(STATE, orjson.dumps([asdict(hold) for hold in holds]))

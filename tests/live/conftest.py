@@ -7,13 +7,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from consumers.detect import Detection
+from consumers.stores.elastic import ElasticStore
 from consumers.stores.elastic_client import Elastic, Op
+from pipeline.errors import StoreError
+from pipeline.notify import Outbox, Subscription
+from pipeline.watch import Watch
 from tools.stack import nodes
 from tools.stack.harness import Rig, Verdict, WorkerProcess
 
@@ -102,6 +107,45 @@ def working(rig: Rig, *, supervise: bool = True) -> Iterator[WorkerProcess]:
         yield worker
     finally:
         worker.kill()
+
+
+class DetectorThread:
+    """A detector that ticks each half second on the wall clock, as `moodstream detect` does."""
+
+    def __init__(self, store: ElasticStore) -> None:
+        self.ticks = 0
+        self._failing_since: float | None = None
+        self._stopping = threading.Event()
+        self._detection = Detection(store, store, lambda: Watch(store, [Subscription("ops")]), Outbox(store, []), "live", keep_days=4_000)
+        self._thread = threading.Thread(target=self._run)
+
+    def failing_for(self) -> float:
+        """Seconds since the store could last be used."""
+        return 0.0 if self._failing_since is None else time.monotonic() - self._failing_since
+
+    def _run(self) -> None:
+        while not self._stopping.wait(0.5):
+            try:
+                self._detection.tick(int(time.time() * 1000))
+            except StoreError:
+                self._failing_since = self._failing_since or time.monotonic()
+            else:
+                self.ticks, self._failing_since = self.ticks + 1, None
+
+    def __enter__(self) -> DetectorThread:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+
+@contextmanager
+def detecting(rig: Rig) -> Iterator[DetectorThread]:
+    """A detector over the store of a run."""
+    with closing(rig.store()) as store, DetectorThread(store) as detector:
+        yield detector
 
 
 def clean(rig: Rig) -> Verdict:

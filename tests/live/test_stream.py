@@ -7,12 +7,13 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from live.conftest import clean, wait_for, working
+from live.conftest import clean, detecting, wait_for, working
 
 from pipeline import wiring
 from pipeline.records import post_to_json
@@ -211,25 +212,31 @@ def test_a_broker_that_dies_and_comes_back_is_waited_for(prefix: str, elastic_no
 
 
 def test_a_store_that_hangs_and_dies_is_waited_for(prefix: str, kafka_node: KafkaNode, tmp_path: Path) -> None:
-    """It hangs, then SIGKILL and restart: no dead letters, memory stays, all is stored (row 10, short)."""
+    """It hangs, then SIGKILL and 40 s away: no dead letters, memory stays, all is stored, one incident of the pipeline (row 10, short)."""
     node = ElasticNode(tmp_path / "elastic")
     node.start()
     try:
         rig = Rig(prefix, kafka_node.bootstrap, node.port, tmp_path)
         feeding = Feeding(rig, 0, COUNT, seconds=15)
-        with working(rig) as worker:
+        with working(rig) as worker, detecting(rig) as detector:
             worker.wait_until_processing()
             before = worker.resident()
+            wait_for(lambda: detector.ticks > 3)
             node.signal(signal.SIGSTOP)
             wait_for(lambda: worker.health().get("state") == "waiting")
             node.signal(signal.SIGCONT)
             worker.wait_until_processing()
             node.kill()
+            wait_for(lambda: detector.failing_for() > 40)
             node.start()
             feeding.wait()
             rig.wait_until_done()
             assert worker.resident() <= before + 50_000_000
+            wait_for(lambda: detector.failing_for() == 0)
         assert (clean(rig), []) == (rig.verdict(), rig.letters())
+        with closing(rig.store()) as store:
+            assert [("*", "outage", "pipeline")] == [(item.topic, item.rule, item.severity) for item in store.incidents()]
+            assert [("opened", "ops")] == [(message.transition, message.receiver) for message in store.pending(2**60)]
     finally:
         node.stop()
 
