@@ -32,6 +32,7 @@ LEAST_MANY = 3
 ECHO = 30 * MINUTE  # topics that follow within this time belong to the same disturbance
 MOST_TOPICS = 50  # of a change of the model, the busiest: its figures are over their posts
 LAST_15_MINUTES = 3  # bins
+WALK = 2  # of what the walk makes of the detector's crossings; raise it when the same bins would open other stories
 MAGIC = b"moodstream-crossings-2\n"
 
 

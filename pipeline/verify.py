@@ -11,7 +11,7 @@ import orjson
 
 from pipeline import outages
 from pipeline.baseline import BaselineConfig
-from pipeline.crossings import Crossings, Opened, digests
+from pipeline.crossings import WALK, Crossings, Opened, digests
 from pipeline.detector import VERSION, DetectorConfig
 from pipeline.disturbances import Hold
 from pipeline.drivers import drivers
@@ -108,8 +108,9 @@ def _replay(store: Store, incidents: Sequence[Incident]) -> _Replay:
     if rules is None:
         return _Replay({})
     other_figures = _other("the figures", rules["figures"], FIGURES)
-    if rules["version"] != VERSION:
-        return _Replay({}, 0, _other("the detector", rules["version"], VERSION), other_figures)
+    for what, then, now in (("the detector", rules["version"], VERSION), ("the walk", rules.get("walk", 1), WALK)):
+        if then != now:
+            return _Replay({}, 0, _other(what, then, now), other_figures)
     until = max(incident.end for incident in incidents)
     try:
         fresh = _fresh(rules)

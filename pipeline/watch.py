@@ -15,7 +15,7 @@ import orjson
 
 from pipeline import outages
 from pipeline.crossed import EVERYTHING
-from pipeline.crossings import Crossings, Inhibited, Joined, Moved, Opened, Risen, StoryEvent, digests
+from pipeline.crossings import WALK, Crossings, Inhibited, Joined, Moved, Opened, Risen, StoryEvent, digests
 from pipeline.detector import VERSION, DetectorConfig
 from pipeline.disturbances import Hold
 from pipeline.errors import NotFoundError, StoreError
@@ -398,7 +398,7 @@ class Watch:
         """Keep the configuration and first bin of the walk under their hash, so that verify can walk the same way."""
         holds = [asdict(hold) for hold in walk.holds]
         rules = {"version": VERSION, "figures": FIGURES, "begin": walk.begin, "config": asdict(walk.detector.config)}
-        rules |= {"rules": walk.rules.head(), "holds": holds} if walk.rules.rules or holds else {}
+        rules |= {"walk": WALK, "rules": walk.rules.head(), "holds": holds}
         data = orjson.dumps(rules, option=orjson.OPT_SORT_KEYS)
         name = hashlib.blake2b(data, digest_size=8).hexdigest()
         self._store.save_state(f"detector:{name}", data)

@@ -40,6 +40,7 @@ def _mean_parts() -> dict[str, str]:
 
 _SUMS = {**FIGURES, **_mean_parts()}
 _INTENSITY = _SUMS["intensity"]
+_START = f"(t.post >> {TIE_BITS}) / {BIN} * {BIN}"
 Row = tuple[int, int, int, int, int, int, int, int, str | None]  # start, FIGURES, intensity, models with commas between
 _BINS_FROM_POSTS = f"""
     INSERT INTO bins (topic, dated, start, models, {", ".join(BIN_COLUMNS)})
@@ -113,7 +114,7 @@ def mentions(connection: Connection, topic: str, term: str, since: int, until: i
         return {}
     first, last = -(-since // BIN) * BIN, -(-until // BIN) * BIN
     rows = connection.execute(
-        f"""SELECT (t.post >> {TIE_BITS}) / {BIN} * {BIN}, SUM(t.weight)
+        f"""SELECT {_START}, SUM(t.weight)
             FROM (SELECT rowid AS key FROM search WHERE search MATCH ? AND rowid >= ? AND rowid < ?) AS found
             CROSS JOIN topic_posts AS t ON t.topic = ? AND t.dated = 1 AND t.post = found.key
             WHERE t.ingested_at <= ? GROUP BY 1""",
@@ -139,21 +140,39 @@ def _stored(connection: Connection, topic: int, since: int, until: int) -> list[
             WHERE topic = ? AND dated = 1 AND start >= ? AND start < ? ORDER BY start""",
         (topic, since, until),
     ).fetchall()
-    old = [row[0] for row in rows if row[-1] == ""]  # made before the models were kept: read from the documents, as of now
-    if not old:
-        return rows
-    named = {row[0]: row for row in _as_of(connection, topic, old[0], old[-1] + BIN, FOREVER)}
-    return [named.get(row[0], row) if row[-1] == "" else row for row in rows]
+    old = [row[0] for row in rows if row[-1] == ""]  # made before the models were kept: read from the documents
+    found = _felt(connection, topic, old, FOREVER)
+    return [(*row[:7], *found[row[0]]) if row[0] in found else row for row in rows]
 
 
 def _as_of(connection: Connection, topic: int, since: int, until: int, as_of: int) -> list[Row]:
-    """Straight from the documents that had arrived by `as_of`."""
-    first, last = -(-since // BIN) * BIN, -(-until // BIN) * BIN
-    start = f"(t.post >> {TIE_BITS}) / {BIN} * {BIN}"
-    return connection.execute(
-        f"""SELECT {start}, {", ".join(FIGURES.values())}, {_INTENSITY}, GROUP_CONCAT(DISTINCT p.model)
-            FROM topic_posts AS t CROSS JOIN posts AS p ON p.key = t.post
+    """Straight from the documents that had arrived by `as_of`; intensity and models too, where that isn't what the bin has."""
+    first, last = first_key(-(-since // BIN) * BIN), first_key(-(-until // BIN) * BIN)
+    counted = connection.execute(
+        f"""SELECT {_START}, {", ".join(FIGURES.values())} FROM topic_posts AS t
             WHERE t.topic = ? AND t.dated = 1 AND t.post >= ? AND t.post < ? AND t.ingested_at <= ?
             GROUP BY 1 ORDER BY 1""",
-        (topic, first_key(first), first_key(last), as_of),
+        (topic, first, last, as_of),
     ).fetchall()
+    changed = connection.execute(
+        f"""SELECT {_START} FROM topic_posts AS t WHERE t.topic = ? AND t.dated = 1 AND t.post >= ? AND t.post < ? AND t.ingested_at > ?
+            UNION SELECT start FROM dirty WHERE topic = ? AND dated = 1""",
+        (topic, first, last, as_of, topic),
+    )
+    differ = {start for (start,) in changed}
+    same: dict[int, tuple[int, str | None]] = {row[0]: row[7:] for row in _stored(connection, topic, since, until) if row[0] not in differ}
+    felt = same | _felt(connection, topic, [start for start, *_ in counted if start not in same], as_of)
+    return [(*row, *felt[row[0]]) for row in counted]
+
+
+def _felt(connection: Connection, topic: int, starts: Sequence[int], as_of: int) -> dict[int, tuple[int, str | None]]:
+    """Start → intensity and models of some bins from their documents: 3 µs a post, four times what the other figures cost."""
+    found: dict[int, tuple[int, str | None]] = {}
+    for start in starts:
+        row = connection.execute(
+            f"""SELECT {_INTENSITY}, GROUP_CONCAT(DISTINCT p.model) FROM topic_posts AS t CROSS JOIN posts AS p ON p.key = t.post
+                WHERE t.topic = ? AND t.dated = 1 AND t.post >= ? AND t.post < ? AND t.ingested_at <= ?""",
+            (topic, first_key(start), first_key(start + BIN), as_of),
+        ).fetchone()
+        found[start] = row
+    return found

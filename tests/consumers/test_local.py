@@ -11,6 +11,7 @@ from stand_ins import FreeClassifier
 from consumers.local import Embedded, Stopped
 from consumers.stores.sqlite import SqliteStore
 from pipeline.errors import StoreBlocked, StoreBusy, StoreError, TooManyRejected
+from pipeline.notify import Subscription
 from pipeline.ports import Written
 from pipeline.records import MINUTE, Post, Rejected, ScoredPost, to_ms
 from pipeline.settings import LimitSettings, TopicSettings
@@ -111,3 +112,24 @@ def test_retention_runs_once_a_day(store: Troubled) -> None:
     assert 1 == embedded.expire(5)
     assert 0 == embedded.expire(0)
     assert 1 == store.count()
+
+
+def test_a_store_that_was_blocked_for_a_minute_is_told_of_afterwards(store: Troubled) -> None:
+    """Writes fail for a minute of the service's clock: all posts are stored then, and there is one incident of the pipeline."""
+    now = [NOW]
+
+    def wait(seconds: float) -> bool:
+        now[0] += round(seconds * 1000)
+        return False
+
+    embedded = Embedded(store, context(), Watch(store, [Subscription("ops")]), lambda: now[0], wait)
+    embedded.take(posts(3))
+    assert [] == embedded.tick()
+    now[0] += MINUTE
+    store.troubles = [StoreBlocked("disk full")] * 6
+    embedded.take(posts(6))
+    embedded.tick()
+    assert 6 == store.count()
+    (incident,) = store.incidents()
+    assert ("outage", "pipeline", True) == (incident.rule, incident.severity, now[0] - NOW > 90_000)
+    assert [incident.id] == [message.incident for message in store.pending(2**60)]

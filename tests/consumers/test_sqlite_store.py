@@ -181,3 +181,13 @@ def test_refresh_visits_only_the_bins_that_changed(store: SqliteStore, file: Pat
             plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
             scanned = [step for step in plan if step.startswith("SCAN") and step.split()[1] not in ("d", "dirty")]
             assert [] == [step for step in scanned if "CONSTANT" not in step], statement
+
+
+def test_bins_of_an_older_version_have_their_models_from_the_documents(store: SqliteStore, file: Path) -> None:
+    """Rows made before the models were kept read as those made since, and as bins as of a moment do."""
+    store.write([scored(number, created_at=T0 + number * MINUTE) for number in range(20)])
+    expected = store.bins(["tea"], 0, FOREVER)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE bins SET models = NULL WHERE start > ?", (T0,))
+    assert expected == store.bins(["tea"], 0, FOREVER) == store.bins(["tea"], 0, FOREVER, as_of=FOREVER)
+    assert {("model@1",)} == {item.models for item in expected}

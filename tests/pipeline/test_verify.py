@@ -100,7 +100,7 @@ def test_a_figure_that_no_post_explains_is_wrong(found: tuple[Bench, Incident], 
     assert ("wrong", 2) == (result.result, result.exit_code)
 
 
-@pytest.mark.parametrize(("then", "now"), [(b'"version":', b'"version":9'), (b'"hazard":', b'"peril":')])
+@pytest.mark.parametrize(("then", "now"), [(b'"version":', b'"version":9'), (b'"hazard":', b'"peril":'), (b'"walk":', b'"old walk":')])
 def test_an_incident_of_another_detector_is_explained(found: tuple[Bench, Incident], then: bytes, now: bytes) -> None:
     """When the detector that found an incident has another version or other constants, its figures say so, the observed ones stay equal."""
     bench, incident = found
