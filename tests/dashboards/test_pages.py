@@ -14,7 +14,7 @@ from streams import START, Bench, stream
 from consumers.stores.sqlite import SqliteStore
 from dashboards import assets, views
 from dashboards.windows import RANGES
-from pipeline.records import BIN, DAY, HOUR, Post, ScoredPost
+from pipeline.records import BIN, DAY, HOUR, MINUTE, Held, Measured, Post, ScoredPost
 
 
 def test_the_overview_leads_with_what_turned(visitor: Visitor) -> None:
@@ -147,6 +147,32 @@ def test_a_pipeline_incident_has_a_page(empty: SqliteStore, store: SqliteStore) 
     html = Visitor(app_over(empty)).get(f"/incidents/{known.id}").text
     assert "Something is wrong in the pipeline" in html
     assert "/topics/" not in html
+
+
+def test_a_pipeline_incident_names_what_it_held_back(empty: SqliteStore, store: SqliteStore) -> None:
+    """The headline says what happened; the alerts that it explains are listed with their topics, on the page and in the API."""
+    known = replace(store.incidents(TOPIC)[0], evidence=())
+    held = (Held("<b>tea</b>", "share", NOW - HOUR, NOW - 30 * MINUTE),)
+    empty.save(replace(known, topic="*", severity="pipeline", rule="model", cause="a@1 → b@2", held=held))
+    visitor = Visitor(app_over(empty))
+    html = visitor.get(f"/incidents/{known.id}").text
+    assert '<h1 dir="auto">Another model scores the posts</h1>' in html
+    assert "Held back" in html
+    assert "&lt;b&gt;tea&lt;/b&gt;</a>" in html
+    found = visitor.get(f"/api/v1/incidents/{known.id}").json()
+    assert ("a@1 → b@2", "<b>tea</b>") == (found["cause"], found["held"][0]["topic"])
+
+
+def test_an_incident_of_a_rule_is_named_by_it(empty: SqliteStore, store: SqliteStore) -> None:
+    """Headline and API say which rule, and what it saw."""
+    measured = Measured("too loud", "volume", "", "above", 100.0, 240.0, 240.0, NOW - HOUR, NOW, 0)
+    known = replace(store.incidents(TOPIC)[0], evidence=(), rule="rule too loud", measured=measured)
+    empty.add_topic(TOPIC)
+    empty.save(known)
+    visitor = Visitor(app_over(empty))
+    assert f"{TOPIC}: rule too loud</h1>" in visitor.get(f"/incidents/{known.id}").text
+    found = visitor.get(f"/api/v1/incidents/{known.id}").json()["measured"]
+    assert ("volume", 240.0, 100.0) == (found["kind"], found["value"], found["limit"])
 
 
 def test_search_marks_the_words(visitor: Visitor) -> None:
