@@ -21,7 +21,7 @@ from pipeline.disturbances import Hold
 from pipeline.errors import NotFoundError, StoreError
 from pipeline.incidents import VERSION as FIGURES
 from pipeline.incidents import Alarm, build, incident_id
-from pipeline.lifecycle import enter, overlaps
+from pipeline.lifecycle import QUIET_FOR, enter, overlaps
 from pipeline.mutes import mutes
 from pipeline.notify import Subscription, messages
 from pipeline.ports import Store
@@ -303,8 +303,8 @@ class Watch:
 
     def _keep_held(self, incident: Incident, held: Held) -> list[Incident]:
         """An alert that opens no incident of its own is kept with the one of the pipeline that explains it."""
-        if held in incident.held:
-            return []
+        if any((one.topic, one.rule) == (held.topic, held.rule) and abs(one.fired - held.fired) <= QUIET_FOR for one in incident.held):
+            return []  # known; late posts may have moved it by some bins
         whole = replace(incident, held=(*incident.held, held))
         self._store.save(whole)
         return [whole]
@@ -380,7 +380,7 @@ class Watch:
         return closed
 
     def _incident(self, topic: str, onset: int, rule: str, fired: int | None = None) -> Incident | None:
-        """The stored incident of a story: by its id, else one of the topic that overlaps with it and isn't about volume alone."""
+        """The stored incident of a story: by its id, else one that overlaps with it: not about volume alone, not another disturbance."""
         name = self._ids.get((topic, onset, rule)) or incident_id(topic, onset, rule)
         try:
             found = self._store.incident(name)
@@ -390,7 +390,8 @@ class Watch:
             return found
         end = onset if fired is None else fired
         for incident in self._store.incidents(topic, limit=MOST_INCIDENTS):
-            if overlaps(incident, onset, end) and (incident.rule != "volume" or rule == "volume"):
+            other = incident.rule != rule and (topic == EVERYTHING or incident.rule == "volume")  # a story of its own
+            if overlaps(incident, onset, end) and not other:
                 return incident
         return None
 

@@ -164,6 +164,10 @@ def _told(item: Incident, data: dict[str, Any]) -> Iterator[str]:
     for name, value in item.emotions.items():
         yield f"  {name:<14} {value:.1%}, before {item.emotions_before.get(name, 0.0):.1%}"
     yield from _drivers(item)
+    if item.held:
+        yield ""
+        yield "Held back, told to nobody:"
+        yield from (f"  {held.topic}, {held.rule}, at {_minute(held.fired)}" for held in item.held)
     yield ""
     yield "Posts that stand for it:"
     for quote in data["evidence"]:

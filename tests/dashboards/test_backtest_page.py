@@ -13,8 +13,11 @@ from seeded import NOW, TOPIC
 from consumers.stores.sqlite import SqliteStore
 from dashboards import backtest as page
 from dashboards.api import Pace, Service
+from pipeline import wiring
 from pipeline.backtest import Backtest, Level
 from pipeline.errors import InputError
+from pipeline.rule_settings import RuleSettings
+from pipeline.settings import Settings
 
 ASKED = {"topic": TOPIC, "since": "7d", "run": "1"}
 
@@ -124,3 +127,17 @@ def test_a_second_backtest_does_not_wait_for_ever(store: SqliteStore, monkeypatc
     first.join(5)
     with pytest.raises(InputError, match="120 days"):
         tester.result(TOPIC, "121d", "detector")
+
+
+def test_ones_own_rules_are_in_the_form_and_run(store: SqliteStore) -> None:
+    """A rule of the settings can be chosen on the page, and the API gives what it would have told."""
+    settings = Settings(rules=(RuleSettings(name="many", kind="volume", above=30, topics=(TOPIC,)),))
+    ready = Visitor(wiring.page(settings, store, lambda: NOW, dict))
+    assert '<option value="many">my rule “many”</option>' in ready.get("/backtest", params={"topic": TOPIC}).text
+    html = ready.get("/backtest", params={**ASKED, "rule": "many"}).text
+    assert "How often this rule would be wrong can't be told" in html
+    found = ready.get("/api/v1/backtest", params={"topic": TOPIC, "since": "7d", "rule": "many"}).json()
+    (level,) = found["levels"]
+    assert (None, 0) == (level["expected_false_alarms_per_week"], found["copies"])
+    assert level["messages"]
+    assert all(message["value"] > 30 for message in level["messages"])

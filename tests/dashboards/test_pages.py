@@ -146,6 +146,7 @@ def test_a_pipeline_incident_has_a_page(empty: SqliteStore, store: SqliteStore) 
     empty.save(replace(known, topic="*", severity="pipeline", rule="pipeline", evidence=()))
     html = Visitor(app_over(empty)).get(f"/incidents/{known.id}").text
     assert "Something is wrong in the pipeline" in html
+    assert "Negative share around it" not in html
     assert "/topics/" not in html
 
 

@@ -250,3 +250,13 @@ def test_an_outage_without_a_post_before_it(bench: Bench) -> None:
     (incident,) = pipeline(bench)
     assert (0, 0.0) == (incident.n_raw, incident.n)
     assert 0 == verify(bench.store, incident).exit_code
+
+
+def test_a_new_model_after_an_outage_is_an_incident_of_its_own(bench: Bench) -> None:
+    """Who restarts the workers with another model after the store was away is told of both, and once of each."""
+    posts = rescored(stream(TOPICS, 70), "other@2", low=0.6, since=AWAY + 15 * MINUTE)
+    with_outage(bench, posts, AWAY, AWAY + 12 * MINUTE, START + 60 * BIN)
+    assert ["model", "outage"] == sorted(item.rule for item in pipeline(bench))
+    assert [] == own(bench)
+    assert 2 == len(bench.messages())
+    assert {0} == {result.exit_code for result in verify_all(bench.store, bench.store.incidents())}

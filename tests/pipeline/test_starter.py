@@ -49,3 +49,13 @@ def test_a_changed_starter_loads_with_the_new_value(tmp_path: Path) -> None:
     file = tmp_path / "moodstream.toml"
     file.write_text(with_value(starter(), "detector", "threshold", "1.5"), encoding="utf-8")
     assert 1.5 == load(file).detector.threshold
+
+
+def test_the_example_of_a_rule_is_one(tmp_path: Path) -> None:
+    """With its marks taken away it loads."""
+    text = starter()
+    example = text[text.index("# [[rules]]") :].split("\n\n")[0].replace("# ", "")
+    file = tmp_path / "rule.toml"
+    file.write_text(example, encoding="utf-8")
+    (rule,) = load(file).rules
+    assert ("mostly negative", "share", 0.6, "15m") == (rule.name, rule.kind, rule.above, rule.lasts)
