@@ -23,7 +23,7 @@ from pipeline.disturbances import RELEARN, Hold, Models
 from pipeline.incidents import Alarm
 from pipeline.lifecycle import Story, opened, step
 from pipeline.records import BIN, DAY, MINUTE, Bin, Held, State
-from pipeline.rule_walk import Broken, Counts, Rules
+from pipeline.rule_walk import Broken, Counts, Rules, carried
 from pipeline.rules import Rule
 from pipeline.snapshot import Array, pack, unpack
 
@@ -184,6 +184,11 @@ class Crossings:
         if found or broken or self.open or self.waiting:
             self._stories(start, found, broken, events)
         return events
+
+    def take_rules(self, rules: Sequence[Rule], bins: Sequence[Bin]) -> None:
+        """Go on with other rules; those that are new begin at the position or later. `bins`: of the day before it, with their mentions."""
+        known = self.position - self.detector.volume.state.seen * BIN
+        self.rules = carried(self.rules, rules, bins, self.position, known)
 
     def _broken(self, start: int, bins: Sequence[Bin], columns: NDArray[np.float64]) -> list[Broken]:
         mentions = np.zeros((len(self.rules.terms), len(self.places)))
@@ -399,10 +404,9 @@ class Crossings:
 
 
 def bin_hash(item: Bin) -> int:
-    """64 bits of all that the walk reads of a bin."""
-    figures = (item.n, item.negative, item.volume, item.intensity, *item.mentions)
+    """64 bits of what the walk reads of a bin, but for the mentions: a post that changes them changes other figures too."""
     names = "\0".join((item.topic, *item.models)).encode()
-    seen = struct.pack(f"<qq{len(figures)}d", item.start, item.n_raw, *figures) + names
+    seen = struct.pack("<qqdddd", item.start, item.n_raw, item.n, item.negative, item.volume, item.intensity) + names
     return int.from_bytes(hashlib.blake2b(seen, digest_size=8).digest(), "little")
 
 

@@ -177,17 +177,40 @@ class Rules:
 
 
 def standings(rules: Sequence[Rule], bins: Sequence[Bin], topics: Sequence[str], until: int) -> list[Standing]:
-    """Where the rules stand at `until` (a bin's start), from bins with their mentions that reach back a day, the longest window."""
+    """Where the rules stand at `until` (a bin's start), from the bins of the day before, with their mentions."""
     walk = Rules([replace(rule, begin=0) for rule in rules])
     walk.add_topics(topics, 0)
-    places = {topic: i for i, topic in enumerate(topics)}
+    _feed(walk, bins, until)
+    return walk.standings()
+
+
+def carried(old: Rules, rules: Sequence[Rule], bins: Sequence[Bin], position: int, known: NDArray[np.int64]) -> Rules:
+    """Other rules at the same place in a walk: one that stays goes on, a new one has seen the day before, the longest window.
+
+    `bins`: of the day before `position`, with their mentions; `known`: first bin of each topic, ms. A new rule begins at `position` or
+    later, so this is what it would be if it had been there from the first bin on.
+    """
+    found = Rules(rules)
+    found.add_topics(old.topics, 0)
+    for state in found.states:
+        state.known = known.astype(np.int64)
+    _feed(found, bins, position)
+    for number, rule in enumerate(found.rules):
+        if rule in old.rules:
+            found.states[number] = old.states[old.rules.index(rule)]
+    return found
+
+
+def _feed(walk: Rules, bins: Sequence[Bin], until: int) -> None:
+    """Take the bins of the day before `until`, the empty ones too."""
+    places = {topic: i for i, topic in enumerate(walk.topics)}
     by_start: dict[int, list[Bin]] = {}
     for item in bins:
-        by_start.setdefault(item.start, []).append(item)
+        if item.topic in places:
+            by_start.setdefault(item.start, []).append(item)
     for start in range(until - DAY, until, BIN):
-        columns, mentions = np.zeros((4, len(topics))), np.zeros((len(walk.terms), len(topics)))
+        columns, mentions = np.zeros((4, len(places))), np.zeros((len(walk.terms), len(places)))
         for item in by_start.get(start, ()):
             columns[:, places[item.topic]] = item.n, item.negative, item.volume, item.intensity
             mentions[:, places[item.topic]] = item.mentions or 0.0
         walk.step(start, Counts(columns[0], columns[1], columns[2], columns[3], mentions))
-    return walk.standings()

@@ -227,10 +227,10 @@ class Watch:
             saved = self._store.state(RULES)
             begins: dict[str, int] = orjson.loads(saved) if saved else {}
             names = {rule: hashlib.blake2b(orjson.dumps(asdict(rule)), digest_size=8).hexdigest() for rule in self.config.rules}
-            new = {name: self._reached() for name in names.values() if name not in begins}
-            if new:
-                self._store.save_state(RULES, orjson.dumps(begins | new))
-            self._rules = tuple(replace(rule, begin=(begins | new)[name]) for rule, name in names.items())
+            now = {name: begins.get(name, self._reached()) for name in names.values()}
+            if now != begins:
+                self._store.save_state(RULES, orjson.dumps(now))
+            self._rules = tuple(replace(rule, begin=now[name]) for rule, name in names.items())
         return self._rules
 
     # ---- saved states ----
@@ -242,7 +242,7 @@ class Watch:
         found = [walk for name in SLOTS if (walk := self._load(name)) is not None and walk.position <= reached]
         if not found:
             return self._fresh(as_of, newest)
-        walk = max(found, key=lambda walk: walk.position)
+        walk = self._with_rules(max(found, key=lambda walk: walk.position), as_of)
         first = self._first_difference(walk, as_of)
         self._checked = first is None
         return walk if first is None else self._rewind(first, as_of, newest)
@@ -255,8 +255,14 @@ class Watch:
         for name in names:
             walk = self._load(name)
             if walk is not None and walk.position <= to and walk.position >= floor_to(newest, BIN) - LOOKBACK:
-                return walk
+                return self._with_rules(walk, as_of)
         return self._fresh(as_of, newest)
+
+    def _with_rules(self, walk: Crossings, as_of: int) -> Crossings:
+        """The walk with the rules of the settings: a change of theirs costs a look at the day before, not a walk from the first bin."""
+        if walk.rules.rules != self._judged():
+            walk.take_rules(self._judged(), self._bins(walk.position - DAY, walk.position, as_of))
+        return walk
 
     def _load(self, name: str) -> Crossings | None:
         data = self._store.state(name)
@@ -264,12 +270,16 @@ class Watch:
             walk = Crossings.from_bytes(data) if data else None
         except ValueError:
             walk = None
-        if walk is None or walk.detector.config != self.config.detector or walk.rules.rules != self._judged():
+        if walk is None or walk.detector.config != self.config.detector or not self._can_take(walk.rules.rules, walk.position):
             self._slots.pop(name, None)
             return None
         walk.holds = self._outages.holds
         self._slots[name] = walk.position
         return walk
+
+    def _can_take(self, known: Sequence[Rule], position: int) -> bool:
+        """Whether all rules that a saved walk doesn't have begin at its position or later."""
+        return all(rule in known or rule.begin >= position for rule in self._judged())
 
     def _fresh(self, as_of: int, newest: int) -> Crossings:
         bins = self._bins(floor_to(newest - LOOKBACK, DAY), newest + BIN, as_of)

@@ -8,8 +8,8 @@ import numpy as np
 import orjson
 import pytest
 
-from pipeline.records import BIN, HOUR, MINUTE, RuleKind
-from pipeline.rule_walk import Broken, Counts, Rules
+from pipeline.records import BIN, HOUR, MINUTE, Bin, RuleKind
+from pipeline.rule_walk import Broken, Counts, Rules, carried
 from pipeline.rules import Rule, said, terms
 
 START = 1_793_491_200_000
@@ -140,3 +140,24 @@ def test_a_rule_is_what_it_was_after_json() -> None:
     """A saved rule equals the one that was saved."""
     rule = replace(LOUD, topics=("a", "b"))
     assert rule == Rule.from_json(orjson.loads(orjson.dumps(asdict(rule))))
+
+
+@pytest.mark.parametrize("side", ["above", "below"])
+def test_rules_that_change_in_the_middle_are_as_if_they_had_always_been_there(side: str) -> None:
+    """A rule that stays goes on, a new one has seen the day before: the same firings as in a walk with both from the first bin on."""
+    begin = START + 310 * BIN
+    stays = replace(LOUD, over=30 * MINUTE)
+    new = replace(LOUD, name="new", kind="volume", limit=45, clear=45, over=5 * HOUR, min_n=0, side=side, begin=begin)  # type: ignore[arg-type]
+    rows = [ANGRY if number % 50 > 30 else CALM for number in range(400)]
+    rows[330:] = [(0.5, 0, 0, 0)] * 70
+    bins = [Bin("tea", START + number * BIN, n, n, int(n), x, 1, 1, intensity) for number, (n, x, intensity, _) in enumerate(rows)]
+    whole = Rules([stays, new])
+    expected = [(number, broken.rule.name) for number, broken in run(stays, rows, whole) if number >= 310]
+    old = Rules([stays])
+    run(stays, rows[:310], old)
+    changed = carried(old, [stays, new], bins[310 - 288 : 310], begin, np.array([START]))
+    found = [(310 + number, broken.rule.name) for number, broken in run(stays, rows[310:], changed, begin)]
+    assert {"loud", "new"} >= {name for _, name in expected}
+    assert "new" in {name for _, name in expected}
+    assert expected == found
+    assert not carried(changed, [stays], bins[-288:], START + 400 * BIN, np.array([START])).active("rule new", 0)

@@ -142,6 +142,8 @@ def test_a_rule_says_nothing_of_the_time_before_it_was_written(bencher: Bencher,
     bench.new_watch()
     bench.play([item for item in posts if item.ingested_at >= START + 50 * BIN], START + 84 * BIN, 2 * BIN)
     assert {"tea"} == {item.topic for item in of_share(bench)}
+    assert bench.watch._walk is not None
+    assert START == bench.watch._walk.begin
     assert any("talk of kettles" in item.rule or "talk of kettles" in str(item.timeline) for item in of_share(bench))
     assert {0} == {result.exit_code for result in verify_all(bench.store, bench.store.incidents())}
 
