@@ -47,6 +47,7 @@ class Detection:
         except StoreError:
             if self._watch is not None:
                 self._watch.store_failed(now)
+                self._watch.warn(now, self._outbox.send_at_once)
             raise
 
     def _tick(self, now: int) -> bool:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ import structlog
 
 from pipeline.errors import StoreBlocked, StoreBusy, TooManyRejected
 from pipeline.ports import Store, Written
-from pipeline.records import DAY, Incident, Post, Rejected
+from pipeline.records import DAY, Incident, Notification, Post, Rejected
 from pipeline.settings import LimitSettings
 from pipeline.stages import Context, Processed, process_posts
 from pipeline.watch import Watch
@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds between two tries on a store that is busy or blocked
 Wait = Callable[[float], bool]  # waits so many seconds; True: the service is to stop
+Tell = Callable[[Sequence[Notification], int], Collection[str]]  # sends messages past the store; the ids of those that arrived
 T = TypeVar("T")
 
 
@@ -45,12 +46,15 @@ class Stopped(Exception):
 class Embedded:
     """Stages, store and watch as one object. One thread calls `take` and `tick`; any thread may call `status`."""
 
-    def __init__(self, store: Store, context: Context, watch: Watch, clock: Callable[[], int], wait: Wait | None = None) -> None:
+    def __init__(
+        self, store: Store, context: Context, watch: Watch, clock: Callable[[], int], wait: Wait | None = None, tell: Tell | None = None
+    ) -> None:
         self._store = store
         self._context = context
         self._watch = watch
         self._clock = clock
         self._wait = wait or threading.Event().wait
+        self._tell = tell
         self._expired_on = -1
         self.counters = Counters()
         self.blocked: str | None = None
@@ -108,6 +112,8 @@ class Embedded:
                 self.blocked = None
                 return result
             self._watch.store_failed(self._clock())
+            if self._tell is not None:
+                self._watch.warn(self._clock(), self._tell)
             if self._wait(pause):
                 raise Stopped(self.blocked or "the store was busy")
 

@@ -1,7 +1,7 @@
 """Times in which posts did not come through: the store could not be used, or what arrives was published long ago.
 
 Such a time is one incident of the pipeline, and a span of bins in which changes of tone are held back (pipeline/disturbances.py).
-While the store is away nothing can be kept in it, so the incident is stored and told when it is back.
+While the store is away nothing can be kept in it: the incident is stored when it is back, and who can be reached is warned at once.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import orjson
 
 from pipeline.crossed import EVERYTHING
 from pipeline.disturbances import Hold
-from pipeline.incidents import Alarm, rounded, totals
+from pipeline.incidents import Alarm, incident_id, rounded, totals
+from pipeline.notify import Subscription, message_id
 from pipeline.ports import Store, TrendReader
-from pipeline.records import BIN, DAY, MINUTE, from_ms
+from pipeline.records import BIN, DAY, MINUTE, Notification, from_ms
 from pipeline.trends import floor_to, share_interval
 
 RULE = "outage"
@@ -34,6 +35,7 @@ class Outages:
         self._holds: list[Hold] | None = None
         self._failing_since: int | None = None
         self._seen: tuple[int, int] | None = None  # the last look and the watermark then
+        self._warned = False  # somebody was told while it goes on
 
     @property
     def holds(self) -> tuple[Hold, ...]:
@@ -52,6 +54,14 @@ class Outages:
         """A call to the store failed."""
         self._failing_since = now if self._failing_since is None else self._failing_since
 
+    def due(self, now: int) -> int | None:
+        """When an outage began of which nobody was told yet, ms; asked again it is None. Nothing is read from the store."""
+        since, known = self._failing_since, any(hold.until is None for hold in self._holds or ())
+        if since is None or now - since < LEAST or self._warned or known:
+            return None
+        self._warned = True
+        return since
+
     def look(self, now: int, as_of: int, position: int) -> None:
         """The store answers: spans begin and end here.
 
@@ -66,7 +76,7 @@ class Outages:
             self._keep([*self.holds[:-1], replace(current, until=floor_to(now, BIN) + BIN)])
         elif current is None and (away or late):
             self._keep([*self.holds, self._noticed(now, as_of, position, since if away else None)])
-        self._failing_since, self._seen = None, (now, as_of)
+        self._failing_since, self._seen, self._warned = None, (now, as_of), False
 
     def _noticed(self, now: int, as_of: int, position: int, failing_since: int | None) -> Hold:
         began = as_of if failing_since is None else failing_since
@@ -80,6 +90,22 @@ class Outages:
     def _keep(self, holds: Sequence[Hold]) -> None:
         self._store.save_state(STATE, orjson.dumps([asdict(hold) for hold in holds]))
         self._holds = list(holds)
+
+
+def warnings(began: int, subscriptions: Sequence[Subscription], now: int) -> list[Notification]:
+    """What can be said while the store is away: messages of the incident that will be stored when it is back, under their ids."""
+    incident = incident_id(EVERYTHING, floor_to(began, BIN), RULE)
+    body = (
+        f"The store can't be used since {from_ms(began)[11:16]} UTC. Posts wait where they come from, and nothing is found meanwhile; "
+        f"changes of tone in that time are held back. When the store is back this is incident {incident}."
+    )
+    return [
+        Notification(
+            message_id(incident, "opened", one.receiver), incident, "opened", one.receiver, "moodstream: the store can't be used", body, now
+        )
+        for one in subscriptions
+        if not one.severities or "pipeline" in one.severities
+    ]
 
 
 def alarm_of(store: TrendReader, topics: Sequence[str], onset: int, fired: int, as_of: int, cause: str) -> Alarm:

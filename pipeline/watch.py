@@ -8,7 +8,7 @@ id or by overlap and changes nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import orjson
@@ -25,7 +25,7 @@ from pipeline.lifecycle import QUIET_FOR, enter, overlaps
 from pipeline.mutes import mutes
 from pipeline.notify import Subscription, messages
 from pipeline.ports import Store
-from pipeline.records import BIN, DAY, HOUR, MINUTE, Bin, Held, Incident
+from pipeline.records import BIN, DAY, HOUR, MINUTE, Bin, Held, Incident, Notification
 from pipeline.rules import Rule, counted
 from pipeline.trends import floor_to
 
@@ -73,6 +73,7 @@ class Watch:
         self._checked = False  # this tick has compared the walk's bins with the store's
         self._watermark = 0
         self._ids: dict[tuple[str, int, str], str] = {}
+        self._warned: set[str] = set()  # ids of messages that were sent while the store was away
         self._settled: set[tuple[int, int | None]] = set()  # outages (onset, end) with nothing left to do about
 
     @property
@@ -94,6 +95,12 @@ class Watch:
     def store_failed(self, now: int) -> None:
         """Whoever writes to the store could not: if that goes on, it is an incident of the pipeline (pipeline/outages.py)."""
         self._outages.failed(now)
+
+    def warn(self, now: int, send: Callable[[Sequence[Notification], int], Collection[str]]) -> None:
+        """Tell of an outage while it goes on, once: `send` tries messages past the store and gives the ids of those that arrived."""
+        began = self._outages.due(now)
+        if began is not None:
+            self._warned |= set(send(outages.warnings(began, self._subscriptions, now), now))
 
     def _tick(self, now: int, flush: bool) -> list[Incident]:
         changed = self._store.refresh()
@@ -152,7 +159,8 @@ class Watch:
         if incident is None:
             alarm = outages.alarm_of(self._store, sorted(self._topics), hold.onset, hold.fired, as_of, hold.cause)
             incident = build(self._store, alarm, as_of, self._remember(walk))
-            self._store.save(incident, messages(incident, "opened", self._told(EVERYTHING, now), now, self._link))
+            news = messages(incident, "opened", self._told(EVERYTHING, now), now, self._link)
+            self._store.save(incident, [message for message in news if message.id not in self._warned])
             touched.append(incident)
         if hold.until is None:
             self._settled.add((hold.onset, None))

@@ -225,11 +225,13 @@ def _run(settings: Settings, store: Store, stopping: threading.Event, once: bool
     from consumers.runner import Runner
     from pipeline.notify import Outbox
 
-    service = Embedded(store, wiring.context(settings, store=store), wiring.watch(settings, store), wiring.wall_clock, stopping.wait)
+    outbox = Outbox(store, wiring.receivers(settings), settings.detector.daily_cap, hours=wiring.told_hours(settings))
+    context, watch = wiring.context(settings, store=store), wiring.watch(settings, store)
+    service = Embedded(store, context, watch, wiring.wall_clock, stopping.wait, outbox.send_at_once)
     runner = Runner(
         service,
         wiring.sources(settings, wiring.wall_clock, stopping.wait),
-        Outbox(store, wiring.receivers(settings), settings.detector.daily_cap, hours=wiring.told_hours(settings)),
+        outbox,
         wiring.wall_clock,
         keep_days=settings.retention.posts_days,
         batch_size=settings.batch_size,

@@ -13,7 +13,7 @@ from consumers.stores.sqlite import SqliteStore
 from pipeline.errors import StoreBlocked, StoreBusy, StoreError, TooManyRejected
 from pipeline.notify import Subscription
 from pipeline.ports import Written
-from pipeline.records import MINUTE, Post, Rejected, ScoredPost, to_ms
+from pipeline.records import MINUTE, Notification, Post, Rejected, ScoredPost, to_ms
 from pipeline.settings import LimitSettings, TopicSettings
 from pipeline.stages import Context
 from pipeline.topics import Matcher
@@ -122,7 +122,14 @@ def test_a_store_that_was_blocked_for_a_minute_is_told_of_afterwards(store: Trou
         now[0] += round(seconds * 1000)
         return False
 
-    embedded = Embedded(store, context(), Watch(store, [Subscription("ops")]), lambda: now[0], wait)
+    warned: list[str] = []
+
+    def tell(messages: Sequence[Notification], _: int) -> set[str]:
+        warned.extend(message.incident for message in messages)
+        return set()
+
+    watch = Watch(store, [Subscription("ops"), Subscription("tone only", severities=frozenset({"tone"}))])
+    embedded = Embedded(store, context(), watch, lambda: now[0], wait, tell)
     embedded.take(posts(3))
     assert [] == embedded.tick()
     now[0] += MINUTE
@@ -132,4 +139,4 @@ def test_a_store_that_was_blocked_for_a_minute_is_told_of_afterwards(store: Trou
     assert 6 == store.count()
     (incident,) = store.incidents()
     assert ("outage", "pipeline", True) == (incident.rule, incident.severity, now[0] - NOW > 90_000)
-    assert [incident.id] == [message.incident for message in store.pending(2**60)]
+    assert [incident.id] == warned == [message.incident for message in store.pending(2**60)]

@@ -17,9 +17,9 @@ from streams import EMOTIONS, START, Bench, stream
 from consumers.detect import Detection
 from consumers.stores.sqlite import SqliteStore
 from consumers.worker import Taken, Work
-from pipeline.errors import StoreBusy
+from pipeline.errors import StoreBusy, Unavailable
 from pipeline.metrics import WorkerMetrics
-from pipeline.notify import Outbox, Subscription
+from pipeline.notify import Outbox, Subscription, message_id
 from pipeline.records import BIN, HOUR, INTENSITIES, MINUTE, Incident, Notification, Rejected, Score, ScoredPost, from_ms, post_to_json
 from pipeline.settings import LimitSettings
 from pipeline.stages import Context
@@ -72,9 +72,12 @@ class Memory:
 
     def __init__(self) -> None:
         self.sent: list[Notification] = []
+        self.deaf_until, self.clock = 0, lambda: 0
 
     def send(self, message: Notification, incident: object) -> None:
-        """Note the message."""
+        """Note the message, or be out of reach."""
+        if self.clock() < self.deaf_until:
+            raise Unavailable("nobody there")
         self.sent.append(message)
 
 
@@ -159,8 +162,21 @@ def test_a_store_that_is_down_is_one_incident_of_the_pipeline(tmp_path: Path, mi
         assert sum(item.volume for item in flow.file.bins(TOPICS, 0, 2**50)) == len(posts)
         (incident,) = flow.incidents()
         assert ("*", "pipeline", "outage", "closed") == (incident.topic, incident.severity, incident.rule, incident.state)
-        assert [incident.id] == [message.incident for message in flow.memory.sent]
+        assert [(incident.id, "opened")] == [(message.incident, message.transition) for message in flow.memory.sent]
+        assert 30_000 <= flow.memory.sent[0].created_at - down <= 60_000
         assert {0} == {result.exit_code for result in verify_all(flow.file, flow.file.incidents())}
+
+
+def test_who_was_not_reached_in_the_outage_is_told_after_it(tmp_path: Path) -> None:
+    """A receiver that is down with the store has the message when both are back, once, under the same id."""
+    down = START + 30 * BIN
+    flow = Stream(tmp_path, (down, down + 5 * MINUTE))
+    flow.memory.deaf_until, flow.memory.clock = down + 7 * MINUTE, lambda: flow.now
+    with closing(flow.file):
+        flow.run(records(stream(TOPICS, 40)), START + 42 * BIN)
+        (incident,) = flow.incidents()
+        assert [message_id(incident.id, "opened", "ops")] == [message.id for message in flow.memory.sent]
+        assert [] == flow.file.pending(2**60)
 
 
 def late(posts: Sequence[ScoredPost], seed: int) -> list[ScoredPost]:
