@@ -1,12 +1,11 @@
-"""Where messages go: the terminal, a file with one JSON object per line, and any service that Apprise knows by URL."""
+"""Where messages go: the terminal, a file with one JSON object per line, a signed webhook, and any service that Apprise knows by URL."""
 
 from __future__ import annotations
 
 import logging
 import os
-import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,9 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from consumers.bounded import Bounded
+from consumers.webhook import Webhook
+from pipeline.addresses import Allowed, permit
 from pipeline.errors import SettingsError, Unavailable
 from pipeline.ports import Receiver
 from pipeline.records import Notification, to_json
@@ -24,13 +26,19 @@ TIMEOUT = 10.0  # seconds for one message to one receiver, connection and answer
 COLOURS = {"incident": "red", "tone": "yellow", "pipeline": "magenta"}
 
 
-def receiver(name: str, url: str, timeout: float = TIMEOUT) -> Receiver:
-    """The receiver behind `terminal:`, `file:PATH` or an Apprise URL. SettingsError if Apprise doesn't know the URL."""
+def receiver(name: str, url: str, timeout: float = TIMEOUT, *, secret: str | None = None, allowed: Allowed | None = None) -> Receiver:
+    """The receiver behind `terminal:`, `file:PATH`, an Apprise URL, or with a secret the webhook at an https:// address.
+
+    `allowed`: private addresses that may be called. SettingsError if Apprise doesn't know the URL, or for a secret that is too short.
+    """
+    allowed = allowed or Allowed()
+    if secret is not None:
+        return Webhook(name, url, secret, allowed, timeout)
     if url == "terminal:":
         return Terminal(name)
     if url.startswith("file:"):
         return JsonFile(name, Path(url.removeprefix("file:")))
-    return AppriseUrl(name, url, timeout)
+    return AppriseUrl(name, url, timeout, allowed)
 
 
 class Terminal:
@@ -73,41 +81,53 @@ class JsonFile:
 class AppriseUrl:
     """Hands a message to Apprise; an answer that doesn't come in `timeout` seconds is a failure.
 
-    Apprise's own time-outs are per read, so a server that drips one byte at a time would never end: the call runs in a thread
-    of its own with a bound on the whole. While it hangs the receiver is busy, and further messages fail at once.
+    Apprise's own time-outs are per read, so a server that drips one byte at a time would never end: the call is bounded as a whole.
+    Where the URL names a host of the user's, that host is checked before each message; Apprise resolves its name once more.
     """
 
-    def __init__(self, name: str, url: str, timeout: float = TIMEOUT) -> None:
+    def __init__(self, name: str, url: str, timeout: float = TIMEOUT, allowed: Allowed | None = None) -> None:
         self.name = name
-        self._timeout = timeout
-        self._running: threading.Thread | None = None
+        self._bounded = Bounded(name, timeout)
+        self._allowed = allowed or Allowed()
         self._service = _service(_with_timeouts(url, timeout))
         if not self._service:
             raise SettingsError(
-                f"receiver {name!r}: its url is not known to Apprise; write it as in the manual of Apprise, or terminal: or file:PATH"
+                f"receiver {name!r}: its url is not known to Apprise; write it as in the manual of Apprise, or terminal: or file:PATH,"
+                " or give it a secret if it is the https:// address of a webhook"
             )
 
     def send(self, message: Notification, incident: Mapping[str, object]) -> None:  # noqa: ARG002
-        """Deliver the long text. Unavailable if the service refuses it or doesn't answer in time."""
-        if self._running is not None and self._running.is_alive():
-            raise Unavailable(f"receiver {self.name} still hangs on an earlier message")
-        answer: list[bool] = []
-        self._running = threading.Thread(target=self._call(message, answer), name=f"receiver-{self.name}", daemon=True)
-        self._running.start()
-        self._running.join(self._timeout)
-        if self._running.is_alive():
-            raise Unavailable(f"receiver {self.name} didn't answer in {self._timeout:g} s")
-        if answer != [True]:
+        """Deliver the long text. Unavailable if the service refuses it or doesn't answer in time, or if its host may not be called."""
+        outcome = self._bounded.call(lambda: self._notify(message))
+        if isinstance(outcome, str):
+            raise Unavailable(f"receiver {self.name}: {outcome}")
+        if not outcome:
             raise Unavailable(f"receiver {self.name} refused the message or can't be reached")
 
-    def _call(self, message: Notification, answer: list[bool]) -> Callable[[], None]:
-        def call() -> None:
-            try:
-                answer.append(bool(self._service.notify(title=visible(message.subject), body=visible(message.body), body_format="text")))
-            except Exception:  # a plug-in of Apprise may raise anything, and its text may hold the address with its secret
-                answer.append(False)
+    def _notify(self, message: Notification) -> bool | str:
+        """Whether it was taken, or why it was not tried."""
+        try:
+            for host, tls in hosts(self._service):
+                permit(host, 0, tls=tls, allowed=self._allowed)
+        except (SettingsError, Unavailable) as error:
+            return str(error)
+        try:
+            return bool(self._service.notify(title=visible(message.subject), body=visible(message.body), body_format="text"))
+        except Exception:  # a plug-in of Apprise may raise anything, and its text may hold the address with its secret
+            return False
 
-        return call
+
+def hosts(service: Any) -> list[tuple[str, bool]]:
+    """The hosts of the user's that Apprise would call, each with whether by TLS; of services with a fixed address none.
+
+    A plug-in has a host of the user's if one of its URL forms has one; ntfy without a host, which is its cloud, says so by its mode.
+    """
+    found = []
+    for plugin in service:
+        if any("{host}" in form for form in plugin.templates) and str(getattr(plugin, "mode", "")) != "cloud":
+            host = getattr(plugin, "smtp_host", None) or plugin.host
+            found.append((str(host), bool(plugin.secure)))
+    return found
 
 
 def _service(url: str) -> Any:
@@ -120,7 +140,7 @@ def _service(url: str) -> Any:
         warnings.simplefilter("ignore", DeprecationWarning)  # of the standard library's modules that its plug-ins load
         import apprise
 
-        service = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))
+        service = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False, http_redirects=False))
         service.add(url)
     return service
 

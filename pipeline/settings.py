@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pipeline.addresses import Allowed
 from pipeline.errors import SettingsError
 from pipeline.quiet import hours
 from pipeline.rule_settings import RuleSettings
@@ -42,10 +43,12 @@ class TopicSettings(_Part):
 
 
 class ReceiverSettings(_Part):
-    """Where messages go: `terminal:`, `file:PATH` (one JSON object per line), or any Apprise URL."""
+    """Where messages go: `terminal:`, `file:PATH` (one JSON object per line), any Apprise URL, or with a secret a webhook of your own."""
 
     name: str = Field(min_length=1, description="the receiver's name")
-    url: SecretStr = Field(description="terminal:, file:PATH or an Apprise URL")
+    url: SecretStr = Field(description="terminal:, file:PATH, an Apprise URL, or https://HOST/PATH with a secret")
+    secret: SecretStr | None = Field(None, description="signs what is posted to an https:// address of your own")
+    secret_file: Path | None = Field(None, description="a file that holds the secret, instead of it")
     topics: tuple[str, ...] = Field((), description="only these topics; empty: all")
     severities: tuple[Literal["tone", "incident", "pipeline"], ...] = Field(
         ("tone", "incident", "pipeline"), description="only these severities"
@@ -56,6 +59,8 @@ class ReceiverSettings(_Part):
     @model_validator(mode="after")
     def _known_hours(self) -> ReceiverSettings:
         hours(self.hours, self.timezone)
+        if self.secret is not None and self.secret_file is not None:
+            raise ValueError("give secret or secret_file, not both")
         return self
 
 
@@ -77,6 +82,18 @@ class WebSettings(_Part):
     token: SecretStr | None = Field(None, description="what a visitor must present beyond loopback")
     allowed_hosts: tuple[str, ...] = Field(("localhost", "127.0.0.1", "[::1]"), description="accepted Host headers, without the port")
     public_url: str | None = Field(None, description="address that links in messages use")
+
+
+class OutgoingSettings(_Part):
+    """Which addresses of receivers may be called beside https on the public internet."""
+
+    allowed: tuple[str, ...] = Field((), description="names, addresses or networks (10.1.0.0/16), private or without TLS")
+
+    @field_validator("allowed")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        Allowed.of(value)
+        return value
 
 
 class DetectorSettings(_Part):
@@ -154,6 +171,7 @@ class Settings(BaseSettings):
     sources: tuple[SourceSettings, ...] = Field((), description="what `moodstream run` reads")
     rules: tuple[RuleSettings, ...] = Field((), description="limits beside the detector")
     web: WebSettings = WebSettings()
+    outgoing: OutgoingSettings = OutgoingSettings()
     detector: DetectorSettings = DetectorSettings()
     retention: RetentionSettings = RetentionSettings()
     limits: LimitSettings = LimitSettings()
@@ -265,6 +283,7 @@ def _explain(error: ValidationError, from_file: Mapping[str, Any], file: Path) -
 def _keys_at(location: list[str]) -> set[str]:
     parts: dict[str, type[BaseModel]] = {
         "topics": TopicSettings, "receivers": ReceiverSettings, "sources": SourceSettings, "rules": RuleSettings, "web": WebSettings,
+        "outgoing": OutgoingSettings,
         "detector": DetectorSettings, "retention": RetentionSettings, "limits": LimitSettings,
         "kafka": KafkaSettings, "elasticsearch": ElasticsearchSettings,
     }  # fmt: skip

@@ -28,7 +28,8 @@ exclude = ["coffee table"]
 """
 
 _RECEIVER = """\
-# Who is told. `terminal:`, `file:alerts.jsonl`, or an Apprise URL such as `mailtos://user:password@example.org`.
+# Who is told. `terminal:`, `file:alerts.jsonl`, an Apprise URL such as `mailtos://user:password@example.org`, or
+# with a `secret` the https:// address of a webhook of your own (docs/incidents.md).
 {keys}[[receivers]]
 name = "me"
 url = "terminal:"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import NotFoundError, SettingsError, StoreBusy, Unavailable
 from pipeline.records import MINUTE
 from pipeline.rule_settings import rule_of
-from pipeline.settings import ElasticsearchSettings, Settings, SourceSettings, TopicSettings, load
+from pipeline.settings import ElasticsearchSettings, ReceiverSettings, Settings, SourceSettings, TopicSettings, load
 
 if TYPE_CHECKING:
     import socket
@@ -270,9 +270,20 @@ def stream_progress(settings: Settings) -> str:
 
 def receivers(settings: Settings) -> list[Receiver]:
     """Who is told. SettingsError for a URL that no adapter knows."""
-    from consumers.receivers import receiver
+    return [_receiver(settings, found) for found in settings.receivers]
 
-    return [receiver(r.name, r.url.get_secret_value()) for r in settings.receivers]
+
+def _receiver(settings: Settings, found: ReceiverSettings) -> Receiver:
+    from consumers.receivers import receiver
+    from pipeline.addresses import Allowed
+
+    secret = found.secret.get_secret_value() if found.secret else None
+    if found.secret_file:
+        try:
+            secret = found.secret_file.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"receiver {found.name!r}: its secret_file can't be read: {error}") from None
+    return receiver(found.name, found.url.get_secret_value(), secret=secret, allowed=Allowed.of(settings.outgoing.allowed))
 
 
 def told_hours(settings: Settings) -> dict[str, Hours]:
@@ -285,11 +296,9 @@ def told_hours(settings: Settings) -> dict[str, Hours]:
 
 def receiver_named(settings: Settings, name: str) -> Receiver:
     """One receiver, whatever is wrong with the others. NotFoundError for a name that the settings don't have; SettingsError for its URL."""
-    from consumers.receivers import receiver
-
     for found in settings.receivers:
         if found.name == name:
-            return receiver(name, found.url.get_secret_value())
+            return _receiver(settings, found)
     raise NotFoundError.of("receiver", name, [r.name for r in settings.receivers])
 
 

@@ -30,7 +30,7 @@ def listed(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     rows = [
         {
             "name": item.name,
-            "kind": item.url.get_secret_value().partition(":")[0],
+            "kind": "webhook" if item.secret or item.secret_file else item.url.get_secret_value().partition(":")[0],
             "topics": list(item.topics),
             "severities": list(item.severities),
             "hours": f"{item.hours} {item.timezone}" if item.hours else "",

@@ -15,9 +15,11 @@ import pytest
 from rich.console import Console
 
 from consumers.receivers import AppriseUrl, JsonFile, Terminal, receiver
+from pipeline.addresses import Allowed
 from pipeline.errors import SettingsError, Unavailable
 from pipeline.records import Notification
 
+HERE = Allowed.of(["127.0.0.1"])
 MESSAGE = Notification("m1", "i1", "opened", "ops", "tea: 62% negative, usually 18%", "62% negative of 240 posts.", 1_000)
 INCIDENT = {"id": "i1", "severity": "incident", "evidence": [{"text": "it \x1b[31mleaks\u202e!", "platform": "net", "created_at": "2026"}]}
 
@@ -98,7 +100,7 @@ def test_a_file_that_cannot_be_written_is_tried_again(tmp_path: Path) -> None:
 
 def test_a_webhook_gets_the_message(hook: Hook) -> None:
     """An Apprise URL delivers subject and body, and no post's text in the subject."""
-    receiver("hook", hook.url, 5.0).send(MESSAGE, INCIDENT)
+    receiver("hook", hook.url, 5.0, allowed=HERE).send(MESSAGE, INCIDENT)
     assert [(MESSAGE.subject, MESSAGE.body)] == [(got["title"], got["message"]) for got in hook.got]
 
 
@@ -106,7 +108,7 @@ def test_a_webhook_gets_the_message(hook: Hook) -> None:
 def test_a_refusal_is_unavailable(hook: Hook, answer: int) -> None:
     """An answer that is no success is Unavailable; the next try may succeed."""
     hook.answers = [answer]
-    made = receiver("hook", hook.url, 5.0)
+    made = receiver("hook", hook.url, 5.0, allowed=HERE)
     with pytest.raises(Unavailable, match="refused"):
         made.send(MESSAGE, INCIDENT)
     made.send(MESSAGE, INCIDENT)
@@ -116,7 +118,7 @@ def test_a_refusal_is_unavailable(hook: Hook, answer: int) -> None:
 def test_a_receiver_that_hangs_costs_its_time_out_and_no_more(hook: Hook) -> None:
     """A server that accepts and never answers is given up after the time-out; while the call hangs, further messages fail at once."""
     hook.answers = [0]
-    made = AppriseUrl("hook", f"{hook.url}?rto=15&cto=15", 0.2)
+    made = AppriseUrl("hook", f"{hook.url}?rto=15&cto=15", 0.2, HERE)
     began = time.monotonic()
     with pytest.raises(Unavailable, match=r"0\.2 s"):
         made.send(MESSAGE, INCIDENT)
@@ -128,7 +130,7 @@ def test_a_receiver_that_hangs_costs_its_time_out_and_no_more(hook: Hook) -> Non
 def test_nobody_listens() -> None:
     """A refused connection is Unavailable."""
     with pytest.raises(Unavailable):
-        receiver("hook", "json://127.0.0.1:9/", 1.0).send(MESSAGE, INCIDENT)
+        receiver("hook", "json://127.0.0.1:9/", 1.0, allowed=HERE).send(MESSAGE, INCIDENT)
 
 
 def test_an_unknown_url_is_a_mistake_in_the_settings() -> None:

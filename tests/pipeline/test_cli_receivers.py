@@ -23,6 +23,7 @@ def run(tmp_path: Path) -> Run:
         ("log", f"file:{tmp_path / 'alerts.jsonl'}", 'topics = ["tea"]\nhours = "08:00-22:00"'),
         ("gone", "json://canary-secret@127.0.0.1:9/", ""),
         ("typo", "nosuch://canary-secret", ""),
+        ("hook", "https://canary.example.org/", 'secret = "canary-canary-canary"'),
     )
     config.write_text("".join(f'[[receivers]]\nname = "{name}"\nurl = "{url}"\n{more}\n' for name, url, more in entries), "utf-8")
     app = typer.Typer()
@@ -33,7 +34,7 @@ def run(tmp_path: Path) -> Run:
 def test_the_list_names_all_and_shows_no_secret(run: Run) -> None:
     """Name, kind and filters as a table and as JSON; of a URL only what stands before the colon."""
     rows = json.loads(run("list", "--json").stdout)
-    assert [("log", "file"), ("gone", "json"), ("typo", "nosuch")] == [(row["name"], row["kind"]) for row in rows]
+    assert [("log", "file"), ("gone", "json"), ("typo", "nosuch"), ("hook", "webhook")] == [(row["name"], row["kind"]) for row in rows]
     assert (["tea"], "08:00-22:00 UTC") == (rows[0]["topics"], rows[0]["hours"])
     table = run("list").stdout
     assert all(name in table for name in ("log", "gone", "typo"))
