@@ -15,6 +15,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,8 +25,9 @@ from pipeline.settings import WebSettings
 
 COOKIE = "moodstream_session"
 LOGIN = "/login"
-OPEN_PATHS = (LOGIN, "/static/", "/health", "/favicon.ico")  # reachable without a token; none of them shows data
+OPEN_PATHS = (LOGIN, "/static/", "/health", "/favicon.ico", "/act/")  # reachable without a token; none of them shows data, /act/ is signed
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+CHANGE_NOTHING = ("/verify", "/logout")  # POSTs that a viewer may send
 MOST_BODY = 64_000  # bytes; the largest honest body is a form with a token
 MOST_TARGET = 8_000  # bytes of path and query
 # plotly.js makes an empty <style> and fills it through the CSSOM, which a policy permits; the hash is that of the empty text.
@@ -47,7 +49,9 @@ HEADERS = (
 
 def check_bind(settings: WebSettings) -> None:
     """Refuse an address beyond loopback without a token. Raises SettingsError that says what to set."""
-    if is_loopback(settings.host) or _secret(settings):
+    if _secret(settings.viewer_token) and not _secret(settings.token):
+        raise SettingsError("web.viewer_token needs web.token beside it, or everyone may act")
+    if is_loopback(settings.host) or _secret(settings.token):
         return
     raise SettingsError(
         f"web.host = {settings.host!r} can be reached by others, so a token is required: set MOODSTREAM_WEB__TOKEN "
@@ -153,10 +157,10 @@ class Attempts:
 
 
 class Doorkeeper:
-    """Knows the token: who is let in, and how one signs in. Without a token everyone is."""
+    """Knows the tokens: who is let in, who may act, and how one signs in. Without a token everyone may."""
 
     def __init__(self, settings: WebSettings, attempts: Attempts | None = None) -> None:
-        self._token = _secret(settings)
+        self._token, self._viewer = _secret(settings.token), _secret(settings.viewer_token)
         self._attempts = attempts or Attempts()
 
     @property
@@ -164,29 +168,45 @@ class Doorkeeper:
         """Whether a token is needed at all."""
         return self._token is not None
 
-    def refuse(self, path: str, headers: Headers, client: str) -> Refusal | None:
-        """None for an open path, a good bearer token or a good session cookie."""
+    def refuse(self, method: str, path: str, headers: Headers, client: str) -> Refusal | None:
+        """None for an open path, a good bearer token or a good session cookie; a viewer's changes nothing."""
         if self._token is None or path.startswith(OPEN_PATHS):
             return None
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return self.check(token.strip(), client)
-        if same(_cookie(headers), session_value(self._token)):
-            return None
-        return Refusal(401, "a token is required: send `Authorization: Bearer TOKEN`, or sign in at /login")
+            refusal = self.check(token.strip(), client)
+        elif any(same(_cookie(headers), session_value(known)) for known in self._known()):
+            refusal = None
+        else:
+            refusal = Refusal(401, "a token is required: send `Authorization: Bearer TOKEN`, or sign in at /login")
+        if refusal is None and method not in SAFE_METHODS and not path.endswith(CHANGE_NOTHING) and not self.may_act(headers):
+            return Refusal(403, "this token may only look; sign in with web.token to act")
+        return refusal
+
+    def may_act(self, headers: Headers) -> bool:
+        """Whether a visitor who was let in may also acknowledge, snooze and mute."""
+        if self._token is None:
+            return True
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return same(token.strip(), self._token)
+        return same(_cookie(headers), session_value(self._token))
+
+    def _known(self) -> list[str]:
+        return [token for token in (self._token, self._viewer) if token is not None]
 
     def check(self, token: str, client: str) -> Refusal | None:
         """None for the right token. Wrong ones are counted."""
         if self._attempts.blocked(client):
             return Refusal(429, "too many wrong tokens; wait a minute")
-        if self._token is not None and same(token, self._token):
+        if any(same(token, known) for known in self._known()):
             return None
         self._attempts.wrong(client)
         return Refusal(401, "that is not the token")
 
-    def sign_in(self, response: Response, *, https: bool) -> None:
-        """Give the session cookie."""
-        value = session_value(self._token or "")
+    def sign_in(self, response: Response, token: str, *, https: bool) -> None:
+        """Give the session cookie of a token that was checked."""
+        value = session_value(token)
         response.set_cookie(COOKIE, value, max_age=30 * 86_400, httponly=True, samesite="strict", secure=https, path="/")
 
 
@@ -218,7 +238,7 @@ class Guard:
             refuse_host(headers, self._hosts)
             or refuse_size(method, target, headers)
             or refuse_origin(method, headers)
-            or self._door.refuse(path, headers, client_of(scope))
+            or self._door.refuse(method, path, headers, client_of(scope))
         )
 
 
@@ -249,8 +269,8 @@ def _with_headers(message: Message, *, private: bool) -> Message:
     return message
 
 
-def _secret(settings: WebSettings) -> str | None:
-    token = settings.token.get_secret_value().strip() if settings.token else ""
+def _secret(given: SecretStr | None) -> str | None:
+    token = given.get_secret_value().strip() if given else ""
     return token or None
 
 

@@ -115,6 +115,23 @@ class Post(_Shape):
     weight: float
 
 
+class Act(_Shape):
+    """Something that was done about an incident."""
+
+    what: str = Field(description="acknowledged, snoozed, woken, or untold: nobody was sent a message, and `by` says why")
+    at: Moment
+    until: Moment | None = Field(description="of a snooze")
+    by: str
+    note: str
+
+
+class Muted(_Shape):
+    """A topic that nobody hears of."""
+
+    topic: str
+    until: Moment
+
+
 class Driver(_Shape):
     """One part of the excess of negative posts."""
 

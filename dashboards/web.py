@@ -15,8 +15,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from dashboards import assets, charts, views, wording
+from dashboards import acting, assets, charts, views, wording
 from dashboards import backtest as backtests
+from dashboards.acting import Deeds
 from dashboards.api import Explain, Figure, Pace, PostId, Service, Verify, router
 from dashboards.backtest import Run, Tester
 from dashboards.events import Hub
@@ -41,12 +42,13 @@ def create_app(
     explain: Explain | None = None,
     backtest: Run | None = None,
     rules: Sequence[str] = (),
+    deeds: Deeds,
 ) -> FastAPI:
     """The application. `clock` gives the milliseconds that the pages call now.
 
     `status` may give `posts_per_second`, `factor` (simulated seconds per real second), `model`, `mode` (demo, run, serve) and
     anything else that is JSON. `verify` recomputes an incident by its id; `explain` says which words carry the score of a text;
-    `backtest` runs a rule over stored history; `rules` are the names of those of the settings.
+    `backtest` runs a rule over stored history; `rules` are the names of those of the settings; `deeds` is what visitors may do.
     `app.state.hub.close()` ends the event streams.
     """
     service = Service(store, clock, status, verify, version, Pace(), explain)
@@ -54,12 +56,14 @@ def create_app(
     app = FastAPI(title="moodstream", version=version, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.state.hub = Hub(service.snapshot)
     tester = None if backtest is None else Tester(service, backtest, rules)
-    pages = Pages(service, door, tester)
+    pages = Pages(service, door, tester, deeds)
     _add_errors(app, pages)
     app.include_router(router(service, app.state.hub))
+    app.include_router(acting.router(store, deeds))
     if tester is not None:
         app.include_router(backtests.router(tester))
     _add_pages(app, pages)
+    acting.add_pages(app, deeds, pages.bare)
     _add_files(app, pages)
     _add_door(app, pages, door)
     app.add_middleware(Guard, settings=settings, door=door)
@@ -69,8 +73,8 @@ def create_app(
 class Pages:
     """Templates with the words and figures that every page may use."""
 
-    def __init__(self, service: Service, door: Doorkeeper, tester: Tester | None) -> None:
-        self.service, self.tester, self._door = service, tester, door
+    def __init__(self, service: Service, door: Doorkeeper, tester: Tester | None, deeds: Deeds) -> None:
+        self.service, self.tester, self._door, self._deeds = service, tester, door, deeds
         folder = Path(__file__).parent / "templates"
         self._jinja = Environment(
             loader=FileSystemLoader(folder),
@@ -100,12 +104,13 @@ class Pages:
             line = None
         return self.bare(name, http_status, status=line, **values)
 
-    def incident(self, incident_id: str, *, verify_now: bool = False) -> HTMLResponse:
+    def incident(self, incident_id: str, request: Request, *, verify_now: bool = False) -> HTMLResponse:
         """The page of an incident, with every figure recomputed if asked."""
         view = views.incident(self.service.store, incident_id, self.service.clock())
         verify = self.service.verify
         result = verify(view.incident.id) if verify and verify_now else None
-        return self.page("incident.html", view=view, can_verify=verify is not None, verification=result)
+        handled, may = self._deeds.state(view.incident), self._door.may_act(request.headers)
+        return self.page("incident.html", view=view, can_verify=verify is not None, verification=result, handled=handled, may_act=may)
 
     def bare(self, name: str, http_status: int = 200, **values: object) -> HTMLResponse:
         """One template without reading the store."""
@@ -129,12 +134,12 @@ def _add_pages(app: FastAPI, pages: Pages) -> None:
         return pages.page("topic.html", view=view, posts=posts, map=views.mood_map(store, view))
 
     @get("/incidents/{incident_id}")
-    def incident(incident_id: str) -> Response:
-        return pages.incident(incident_id)
+    def incident(incident_id: str, request: Request) -> Response:
+        return pages.incident(incident_id, request)
 
     @app.post("/incidents/{incident_id}/verify", include_in_schema=False)
-    def verify(incident_id: str) -> Response:
-        return pages.incident(incident_id, verify_now=True)
+    def verify(incident_id: str, request: Request) -> Response:
+        return pages.incident(incident_id, request, verify_now=True)
 
     _add_questions(app, pages)
 
@@ -216,11 +221,12 @@ def _add_door(app: FastAPI, pages: Pages, door: Doorkeeper) -> None:
     async def sign_in(request: Request) -> Response:
         form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=5)
         target = local_path(form.get("next", ["/"])[0])
-        refusal = door.check(form.get("token", [""])[0].strip(), client_of(request.scope))
+        token = form.get("token", [""])[0].strip()
+        refusal = door.check(token, client_of(request.scope))
         if not door.closed or refusal is None:
             response: Response = RedirectResponse(target, 303)
             if door.closed:
-                door.sign_in(response, https=request.url.scheme == "https")
+                door.sign_in(response, token, https=request.url.scheme == "https")
             return response
         return pages.bare("login.html", refusal.status, target=target, problem=refusal.detail)
 

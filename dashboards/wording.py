@@ -11,6 +11,7 @@ from pipeline.records import DAY, HOUR, MINUTE, Explanation, Incident, Score, Tr
 
 THIN = "\u202f"  # narrow no-break space
 NONE = "–"
+ACTS = {"acknowledged": "acknowledged", "snoozed": "snoozed", "woken": "snooze over", "untold": "nobody was told"}
 STATES = {"open": "open", "growing": "growing", "peak": "at its peak", "quiet": "quiet", "closed": "closed"}
 FIGURES = {
     "n": "posts", "n_raw": "scored posts", "low": "share, lower end", "high": "share, upper end", "expected_low": "expected, lower end",

@@ -13,6 +13,7 @@ import orjson
 
 from pipeline.errors import NotFoundError, Unavailable
 from pipeline.incidents import full_json
+from pipeline.links import Signer
 from pipeline.ports import Receiver, Store
 from pipeline.quiet import Hours
 from pipeline.records import DAY, HOUR, Driver, Incident, Notification, from_ms
@@ -44,19 +45,30 @@ def message_id(incident: str, transition: str, receiver: str) -> str:
 
 
 def messages(
-    incident: Incident, transition: str, subscriptions: Sequence[Subscription], now: int, link: str | None = None
+    incident: Incident,
+    transition: str,
+    subscriptions: Sequence[Subscription],
+    now: int,
+    link: str | None = None,
+    *,
+    acts: Signer | None = None,
+    again: int | None = None,
 ) -> list[Notification]:
-    """One message per receiver that wants it. Late and historical incidents are nobody's news."""
+    """One message per receiver that wants it. Late and historical incidents are nobody's news.
+
+    `link`: the page's public address; `acts`: signs links that act; `again`: tells apart messages of one transition that may come twice.
+    """
+    key = transition if again is None else f"{transition} {again}"
     if incident.late or incident.historical:
         return []
     return [
         Notification(
-            id=message_id(incident.id, transition, subscription.receiver),
+            id=message_id(incident.id, key, subscription.receiver),
             incident=incident.id,
             transition=transition,
             receiver=subscription.receiver,
             subject=subject(incident),
-            body=body(incident, link),
+            body=body(incident, link, acts.links(incident.id, now) if acts else {}),
             created_at=now,
         )
         for subscription in subscriptions
@@ -76,7 +88,7 @@ def subject(incident: Incident) -> str:
     return f"{incident.topic}: {incident.share:.0%} negative, usually {incident.expected:.0%}"
 
 
-def body(incident: Incident, link: str | None = None) -> str:
+def body(incident: Incident, link: str | None = None, acts: Mapping[str, str] | None = None) -> str:
     """The sentence, the main drivers and where to look; quotes are not kept here, so an erased post leaves no trace in it."""
     lines = [incident.sentence]
     found = [line for kind in ("term", "parent", "cluster", "platform", "language") if (line := _drivers(kind, incident.drivers))]
@@ -85,6 +97,7 @@ def body(incident: Incident, link: str | None = None) -> str:
     lines += ["", f"Incident {incident.id}; `moodstream verify {incident.id}` recomputes every figure."]
     if link:
         lines.append(f"{link.rstrip('/')}/incidents/{incident.id}")
+    lines += [f"{what}: {address}" for what, address in (acts or {}).items()]
     return "\n".join(lines)
 
 

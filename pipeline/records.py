@@ -322,7 +322,7 @@ class Notification:
 
     id: str  # hash(incident, transition, receiver)
     incident: str
-    transition: str  # opened | escalated | closed | digest | test
+    transition: str  # opened | escalated | reminded | digest | test
     receiver: str
     subject: str
     body: str

@@ -79,9 +79,29 @@ class WebSettings(_Part):
 
     host: str = Field("127.0.0.1", description="address to bind; beyond loopback a token is required")
     port: int = Field(8420, ge=0, le=65535, description="0: any free port")
-    token: SecretStr | None = Field(None, description="what a visitor must present beyond loopback")
+    token: SecretStr | None = Field(None, description="what a visitor must present beyond loopback; may also acknowledge, snooze and mute")
+    viewer_token: SecretStr | None = Field(None, description="for visitors who may only look")
     allowed_hosts: tuple[str, ...] = Field(("localhost", "127.0.0.1", "[::1]"), description="accepted Host headers, without the port")
     public_url: str | None = Field(None, description="address that links in messages use")
+    link_hours: float = Field(24, gt=0, le=720, description="how long the links that acknowledge or snooze work")
+
+
+class MaintenanceSettings(_Part):
+    """A window that comes again, in which nobody is told; `moodstream maintenance` plans single ones."""
+
+    name: str = Field(min_length=1, max_length=80, description="the window's name")
+    hours: str = Field(description="such as 22:00-02:00")
+    timezone: str = Field("UTC", description="whose clock the hours follow, such as Europe/Berlin")
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(
+        (), description="on which it begins; empty: every day"
+    )
+    topics: tuple[str, ...] = Field((), description="only these topics; empty: all")
+
+    @model_validator(mode="after")
+    def _known_hours(self) -> MaintenanceSettings:
+        if hours(self.hours, self.timezone) is None:
+            raise ValueError("write the hours as 22:00-02:00")
+        return self
 
 
 class OutgoingSettings(_Part):
@@ -170,6 +190,7 @@ class Settings(BaseSettings):
     receivers: tuple[ReceiverSettings, ...] = Field((), description="who is told")
     sources: tuple[SourceSettings, ...] = Field((), description="what `moodstream run` reads")
     rules: tuple[RuleSettings, ...] = Field((), description="limits beside the detector")
+    maintenance: tuple[MaintenanceSettings, ...] = Field((), description="when nobody is told")
     web: WebSettings = WebSettings()
     outgoing: OutgoingSettings = OutgoingSettings()
     detector: DetectorSettings = DetectorSettings()
@@ -184,7 +205,7 @@ class Settings(BaseSettings):
         """Dotted key → `default`, `moodstream.toml`, `MOODSTREAM_STORE`, `option`."""
         return self._origins
 
-    @field_validator("topics", "receivers", "rules")
+    @field_validator("topics", "receivers", "rules", "maintenance")
     @classmethod
     def _names_are_unique(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         names = [item.name for item in value]
@@ -283,7 +304,7 @@ def _explain(error: ValidationError, from_file: Mapping[str, Any], file: Path) -
 def _keys_at(location: list[str]) -> set[str]:
     parts: dict[str, type[BaseModel]] = {
         "topics": TopicSettings, "receivers": ReceiverSettings, "sources": SourceSettings, "rules": RuleSettings, "web": WebSettings,
-        "outgoing": OutgoingSettings,
+        "outgoing": OutgoingSettings, "maintenance": MaintenanceSettings,
         "detector": DetectorSettings, "retention": RetentionSettings, "limits": LimitSettings,
         "kafka": KafkaSettings, "elasticsearch": ElasticsearchSettings,
     }  # fmt: skip

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from pipeline.rule_settings import RuleSettings
-from pipeline.settings import PREFIX, ReceiverSettings, Settings, SourceSettings, TopicSettings
+from pipeline.settings import PREFIX, MaintenanceSettings, ReceiverSettings, Settings, SourceSettings, TopicSettings
 
 _HEAD = f"""\
 # moodstream settings. Every line that starts with "# " shows a default; take the mark away to change it.
@@ -47,6 +47,15 @@ _RULE = """\
 
 """
 
+_MAINTENANCE = """\
+# When nobody is told; incidents are found all the same. `moodstream maintenance` plans single windows.
+{keys}# [[maintenance]]
+# name = "weekly backup"
+# days = ["sat"]
+# hours = "22:00-02:00"
+
+"""
+
 _SOURCE = """\
 # What `moodstream run` reads. A file is read once and found again at the same place after a restart.
 {keys}# [[sources]]
@@ -65,9 +74,15 @@ def starter() -> str:
         default = info.get_default(call_default_factory=True)
         if isinstance(default, BaseModel):
             tables.append(f"# [{name}]\n" + "".join(_lines(type(default))) + "\n")
-        elif name not in {"topics", "receivers", "rules", "sources"}:
+        elif name not in {"topics", "receivers", "rules", "sources", "maintenance"}:
             tops.append(_line(name, default, info.description))
-    examples = ((_TOPIC, TopicSettings), (_RECEIVER, ReceiverSettings), (_RULE, RuleSettings), (_SOURCE, SourceSettings))
+    examples = (
+        (_TOPIC, TopicSettings),
+        (_RECEIVER, ReceiverSettings),
+        (_RULE, RuleSettings),
+        (_MAINTENANCE, MaintenanceSettings),
+        (_SOURCE, SourceSettings),
+    )
     arrays = [text.replace("{keys}", _keys(part)) for text, part in examples]
     return _HEAD + "".join(tops) + "\n" + "".join(arrays) + "".join(tables)
 

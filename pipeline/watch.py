@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 
 import orjson
 
-from pipeline import outages
+from pipeline import acts, outages
 from pipeline.crossed import EVERYTHING
 from pipeline.crossings import WALK, Crossings, Inhibited, Joined, Moved, Opened, Risen, StoryEvent, digests
 from pipeline.detector import VERSION, DetectorConfig
@@ -22,6 +23,8 @@ from pipeline.errors import NotFoundError, StoreError
 from pipeline.incidents import VERSION as FIGURES
 from pipeline.incidents import Alarm, build, incident_id
 from pipeline.lifecycle import QUIET_FOR, enter, overlaps
+from pipeline.links import Signer
+from pipeline.maintenance import Weekly, silenced
 from pipeline.mutes import mutes
 from pipeline.notify import Subscription, messages
 from pipeline.ports import Store
@@ -50,18 +53,24 @@ class WatchConfig:
     idle: int = MINUTE
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     rules: tuple[Rule, ...] = ()
+    maintenance: tuple[Weekly, ...] = ()
 
 
 class Watch:
     """Follows one store. A passive object: whoever calls `tick` owns the thread and the clock."""
 
     def __init__(
-        self, store: Store, subscriptions: Sequence[Subscription] = (), config: WatchConfig | None = None, link: str | None = None
+        self,
+        store: Store,
+        subscriptions: Sequence[Subscription] = (),
+        config: WatchConfig | None = None,
+        link: str | None = None,
+        signer: Signer | None = None,
     ) -> None:
         self._store = store
         self._subscriptions = tuple(subscriptions)
         self.config = config or WatchConfig()
-        self._link = link
+        self._link, self._signer = link, signer
         self._outages = outages.Outages(store)
         self._rules: tuple[Rule, ...] | None = None  # with their beginnings
         self._walk: Crossings | None = None
@@ -103,6 +112,7 @@ class Watch:
             self._warned |= set(send(outages.warnings(began, self._subscriptions, now), now))
 
     def _tick(self, now: int, flush: bool) -> list[Incident]:
+        self._wake(now)
         changed = self._store.refresh()
         newest, as_of = self._store.latest()
         if newest is None or as_of is None:
@@ -159,7 +169,7 @@ class Watch:
         if incident is None:
             alarm = outages.alarm_of(self._store, sorted(self._topics), hold.onset, hold.fired, as_of, hold.cause)
             incident = build(self._store, alarm, as_of, self._remember(walk))
-            news = messages(incident, "opened", self._told(EVERYTHING, now), now, self._link)
+            news = self._messages(incident, "opened", now)
             self._store.save(incident, [message for message in news if message.id not in self._warned])
             touched.append(incident)
         if hold.until is None:
@@ -342,12 +352,37 @@ class Watch:
         historical = self._is_history(alarm, as_of, now)
         late = alarm.fired < reached and not historical
         incident = build(self._store, alarm, as_of, self._remember(walk), late=late, historical=historical)
-        self._store.save(incident, messages(incident, "opened", self._told(incident.topic, now), now, self._link))
+        self._store.save(incident, self._messages(incident, "opened", now))
         return [incident]
 
-    def _told(self, topic: str, now: int) -> Sequence[Subscription]:
-        """Who hears of the topic: nobody while it is muted."""
-        return () if topic in mutes(self._store, now) else self._subscriptions
+    def _messages(
+        self, incident: Incident, transition: str, now: int, subscriptions: Sequence[Subscription] | None = None, again: int | None = None
+    ) -> list[Notification]:
+        """The messages about an incident; none, and a note of why, while its topic is muted or in maintenance or it is snoozed."""
+        wanted = self._subscriptions if subscriptions is None else subscriptions
+        news = messages(incident, transition, wanted, now, self._link, acts=self._signer, again=again)
+        if news and (why := self._silence(incident, now)):
+            acts.record(self._store, incident.id, acts.Act("untold", now, None, why, transition))
+            return []
+        return news
+
+    def _silence(self, incident: Incident, now: int) -> str | None:
+        if incident.topic in mutes(self._store, now):
+            return "the topic is muted"
+        if window := silenced(self._store, self.config.maintenance, incident.topic, now):
+            return f"maintenance {window}"
+        return "snoozed" if acts.snoozes(self._store).get(incident.id, 0) > now else None
+
+    def _wake(self, now: int) -> None:
+        """Where a snooze is over and the incident is not, say once where it stands."""
+        for name, until in acts.snoozes(self._store).items():
+            if until > now:
+                continue
+            with suppress(NotFoundError):
+                incident = self._store.incident(name)
+                if incident.state != "closed":
+                    self._store.save(incident, self._messages(incident, "reminded", now, again=until))
+            acts.wake(self._store, name, now)
 
     def _reopen(self, known: Incident, alarm: Alarm) -> list[Incident]:
         """A story that returns before it was over for two hours goes on; nobody is told twice."""
@@ -374,8 +409,8 @@ class Watch:
         if incident.severity != "tone":
             return []
         raised = replace(incident, severity="incident", timeline=(*incident.timeline, ("escalated", event.at)))
-        news = [s for s in self._told(raised.topic, now) if s.wants(raised) and not s.wants(incident)]
-        self._store.save(raised, messages(raised, "escalated", news, now, self._link))
+        news = [s for s in self._subscriptions if s.wants(raised) and not s.wants(incident)]
+        self._store.save(raised, self._messages(raised, "escalated", now, news))
         return [raised]
 
     def _move(self, incident: Incident, event: Moved) -> list[Incident]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hmac
 import os
 import secrets
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import NotFoundError, SettingsError, StoreBusy, Unavailable
-from pipeline.records import MINUTE
+from pipeline.records import HOUR, MINUTE
 from pipeline.rule_settings import rule_of
 from pipeline.settings import ElasticsearchSettings, ReceiverSettings, Settings, SourceSettings, TopicSettings, load
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from consumers.detect import Detection
     from dashboards.shapes import Verification
     from pipeline.backtest import Backtest
+    from pipeline.links import Signer
+    from pipeline.maintenance import Weekly
     from pipeline.ports import Classifier, Receiver, Source, Store
     from pipeline.quiet import Hours
     from pipeline.records import Explanation
@@ -229,7 +232,27 @@ def watch_config(settings: Settings) -> WatchConfig:
     chosen = settings.detector
     added = tuple((topic.name, topic.sensitivity) for topic in settings.topics if topic.sensitivity)
     detector = replace(DetectorConfig(), threshold=chosen.threshold, sensitivity=added)
-    return WatchConfig(lateness=int(chosen.lateness_minutes * MINUTE), detector=detector, rules=tuple(map(rule_of, settings.rules)))
+    rules = tuple(map(rule_of, settings.rules))
+    return WatchConfig(int(chosen.lateness_minutes * MINUTE), detector=detector, rules=rules, maintenance=weekly_maintenance(settings))
+
+
+def weekly_maintenance(settings: Settings) -> tuple[Weekly, ...]:
+    """The windows of the settings in which nobody is told."""
+    from pipeline.maintenance import Weekly
+    from pipeline.quiet import hours
+
+    spans = [(one, hours(one.hours, one.timezone)) for one in settings.maintenance]
+    return tuple(Weekly(one.name, span, frozenset(one.days), frozenset(one.topics)) for one, span in spans if span)
+
+
+def link_signer(settings: Settings) -> Signer | None:
+    """Who signs the links that acknowledge and snooze, by the installation's key; None while the page has no public address."""
+    from pipeline.links import Signer
+
+    if settings.web.public_url is None:
+        return None
+    key = hmac.new(author_key(settings), b"moodstream links", "sha256").digest()
+    return Signer(settings.web.public_url, key, int(settings.web.link_hours * HOUR))
 
 
 def watch(settings: Settings, store: Store, *, tell: bool = True) -> Watch:
@@ -238,7 +261,7 @@ def watch(settings: Settings, store: Store, *, tell: bool = True) -> Watch:
     from pipeline.watch import Watch
 
     wanted = [Subscription(r.name, frozenset(r.topics), frozenset(r.severities)) for r in settings.receivers if tell]
-    return Watch(store, wanted, watch_config(settings), settings.web.public_url)
+    return Watch(store, wanted, watch_config(settings), settings.web.public_url, link_signer(settings))
 
 
 def detection(settings: Settings, store: Store, holder: str) -> Detection:
@@ -304,6 +327,7 @@ def receiver_named(settings: Settings, name: str) -> Receiver:
 
 def page(settings: Settings, store: Store, clock: Clock, status: Callable[[], Mapping[str, object]]) -> FastAPI:
     """The page and its API over a store."""
+    from dashboards.acting import Deeds
     from dashboards.shapes import Verification
     from dashboards.web import create_app
     from pipeline.verify import verify
@@ -327,6 +351,7 @@ def page(settings: Settings, store: Store, clock: Clock, status: Callable[[], Ma
         explain=explainer(settings),
         backtest=rehearse,
         rules=[rule.name for rule in settings.rules],
+        deeds=Deeds(store, clock, link_signer(settings)),
     )
 
 

@@ -23,7 +23,7 @@ def schema() -> dict[str, Any]:
     defs = {**incident.pop("$defs", {}), "Incident": incident}
     known = {
         "version": {"const": 1},
-        "type": {"enum": [f"incident.{name}" for name in ("opened", "escalated", "closed", "digest", "test")]},
+        "type": {"enum": [f"incident.{name}" for name in ("opened", "escalated", "reminded", "digest", "test")]},
         "timestamp": {"type": "string", "format": "date-time", "description": "when the message was queued"},
         "incident": {"anyOf": [{"$ref": "#/$defs/Incident"}, {"type": "null"}], "description": "null for a test, and if it is gone"},
         **{name: {"type": "string", "description": text} for name, text in _TEXTS.items()},

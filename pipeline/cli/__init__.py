@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def build() -> Group:
     """The whole command line. Groups are imported here, so that importing the package does no work."""
-    from pipeline.cli import bench, erase, history, incidents, ingest, models, read, receivers, rules, service, stream
+    from pipeline.cli import bench, erase, handling, history, incidents, ingest, models, read, receivers, rules, service, stream
 
     app = typer.Typer(
         name="moodstream", no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False
     )
     app.callback()(_describe)
-    for group in (service, ingest, erase, models, read, incidents, receivers, rules, history, stream, bench):
+    for group in (service, ingest, erase, models, read, incidents, handling, receivers, rules, history, stream, bench):
         group.register(app)
     command: Group = typer.main.get_command(app)  # type: ignore[assignment]
     return command

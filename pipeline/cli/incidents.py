@@ -53,8 +53,8 @@ def incidents(
     config: ConfigOption = None,
 ) -> None:
     """List incidents, the newest onset first."""
-    with _opened(store, config) as opened:
-        _check_topic(opened, topic)
+    with opened_store(store, config) as opened:
+        check_topic(opened, topic)
         found = opened.incidents(topic, open_only=only_open, limit=limit)
         if as_json:
             write_json([full_json(opened, item) for item in found])
@@ -64,7 +64,7 @@ def incidents(
 
 def incident(incident_id: IdArgument, as_json: JsonOption = False, store: StoreOption = None, config: ConfigOption = None) -> None:
     """Show one incident: what changed, why, and the posts that stand for it."""
-    with _opened(store, config) as opened:
+    with opened_store(store, config) as opened:
         found = opened.incident(incident_id)
         data = full_json(opened, found)
     if as_json:
@@ -85,7 +85,7 @@ def verify(
 
     if (incident_id is None) != every:
         raise InputError("give the id of one incident, or --all for every one")
-    with _opened(store, config) as opened:
+    with opened_store(store, config) as opened:
         chosen = [opened.incident(incident_id)] if incident_id else opened.incidents(limit=EVERY)
         checked = verify_all(opened, chosen)
     if as_json:
@@ -109,8 +109,8 @@ def mute_topic(
 ) -> None:
     """Send nothing about a topic for a while; its incidents are still found and shown. What opened meanwhile is not sent later."""
     now = wiring.wall_clock()
-    with _opened(store, config) as opened:
-        _check_topic(opened, topic)
+    with opened_store(store, config) as opened:
+        check_topic(opened, topic)
         if topic is not None:
             mute(opened, topic, now if off else now + duration(length), now)
         elif off:
@@ -123,7 +123,7 @@ def mute_topic(
 
 
 @contextmanager
-def _opened(store: str | None, config: str | None) -> Iterator[Store]:
+def opened_store(store: str | None, config: str | None) -> Iterator[Store]:
     """The store of the option or the settings, which must be there."""
     settings = load(Path(config) if config else None, {"store": store})
     opened = wiring.store(settings, must_exist=True)
@@ -133,7 +133,7 @@ def _opened(store: str | None, config: str | None) -> Iterator[Store]:
         opened.close()
 
 
-def _check_topic(store: Store, topic: str | None) -> None:
+def check_topic(store: Store, topic: str | None) -> None:
     known = [summary.topic for summary in store.topics()] if topic is not None else []
     if topic is not None and topic not in {*known, "*"}:
         raise NotFoundError.of("topic", topic, known)

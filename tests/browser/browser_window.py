@@ -14,6 +14,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.wait import WebDriverWait
 
 from consumers.stores.sqlite import SqliteStore
+from dashboards.acting import Deeds
 from dashboards.server import PageServer, bind, url_of
 from dashboards.shapes import Verification
 from dashboards.views import Reader
@@ -84,7 +85,15 @@ def served(store: Reader, settings: WebSettings | None = None, now: int = NOW) -
         return backtest(store, topic, since, DetectorConfig(), rule)
 
     app = create_app(
-        store, settings, clock=lambda: now, status=lambda: status, verify=check, version="0.1.0", explain=words, backtest=rehearse
+        store,
+        settings,
+        clock=lambda: now,
+        status=lambda: status,
+        verify=check,
+        version="0.1.0",
+        explain=words,
+        backtest=rehearse,
+        deeds=Deeds(store, lambda: now),  # type: ignore[arg-type]
     )
     listener = bind(settings)
     server = PageServer(app)

@@ -11,11 +11,13 @@ from fastapi import FastAPI
 from seeded import NOW
 
 from consumers.stores.sqlite import SqliteStore
+from dashboards.acting import Deeds
 from dashboards.shapes import Verification
 from dashboards.views import Reader
 from dashboards.web import create_app
 from pipeline.backtest import Backtest, backtest
 from pipeline.detector import DetectorConfig
+from pipeline.links import Signer
 from pipeline.settings import Settings, WebSettings
 from pipeline.verify import verify
 from pipeline.wiring import explainer
@@ -78,4 +80,5 @@ def app_over(
         version="1.2.3",
         explain=words,
         backtest=runs,
+        deeds=Deeds(reader, lambda: NOW, Signer(BASE, b"k" * 32)),  # type: ignore[arg-type]  # a reader that is no store can't act
     )

@@ -271,13 +271,13 @@ class Listening:
 
 @pytest.mark.parametrize("restarted", [False, True])
 def test_an_idle_tick_reads_next_to_nothing(bench: Bench, restarted: bool) -> None:
-    """A tick with nothing new asks the store for changes and the watermark, and for nothing else; after a restart, from the second on."""
+    """A tick with nothing new asks for snoozes, changes and the watermark, and for nothing else; after a restart, from the second on."""
     bench.play(stream(["tea"], 24), START + 26 * BIN, 13 * BIN)
     if restarted:
         bench.new_watch().tick(bench.now)
     bench.watch._store = listening = Listening(bench.store)
     assert [] == bench.watch.tick(bench.now)
-    assert ["refresh", "latest"] == listening.asked
+    assert ["state", "refresh", "latest"] == listening.asked
 
 
 def test_a_late_post_after_a_restart_is_walked(bench: Bench) -> None:
