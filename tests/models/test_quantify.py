@@ -67,11 +67,12 @@ def test_bands_cover_and_estimates_stay_near_on_made_up_probabilities() -> None:
     assert max(abs(one.uncorrected_bias) for one in found) > 0.1  # what the mean probability alone would be off
 
 
-def test_bands_cover_on_cross_fitted_halves_of_dev(shared_data: Path) -> None:
+@pytest.mark.parametrize("engine", ["static", "onnx", "cascade"])
+def test_bands_cover_on_cross_fitted_halves_of_dev(engine: str, shared_data: Path) -> None:
     """Constants from one half of GoEmotions dev, samples without repetition from the other, 1,200 splits: the goal holds for each share."""
     dev = dataset.goemotions(shared_data / "goemotions", "dev")
     soft = dev.targets[:, SENTIMENT_COLUMNS.start].astype(float)
-    p = np.array([score.p_negative for score in models.load("static").score(dev.texts)])
+    p = np.array([score.p_negative for score in models.load(engine).score(dev.texts)])
     draw = np.random.default_rng(11)
     for share in (0.05, 0.2, 0.5, 0.8):
         covered, estimates = 0, []
