@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from consumers.detect import Detection
     from dashboards.shapes import Verification
     from pipeline.backtest import Backtest
+    from pipeline.confusion import Confusion
     from pipeline.links import Signer
     from pipeline.maintenance import Weekly
     from pipeline.ports import Classifier, Receiver, Source, Store
@@ -196,12 +197,15 @@ def context(
     return made
 
 
-def tell_confusion(store: Store, model: Classifier) -> None:
-    """Keep what a model confuses in the store, so that whoever reads its scores can estimate shares without the model."""
+def tell_confusion(store: Store, model: Classifier, measured: Confusion | None = None) -> None:
+    """Keep what a model confuses in the store, so that whoever reads its scores can estimate shares without the model.
+
+    `measured`: on texts like those of the store, instead of the constants in the checkpoint, which are of GoEmotions.
+    """
     from models.calibrate import confusion_of
     from pipeline.confusion import state_name, to_state
 
-    found = confusion_of(model)
+    found = measured or confusion_of(model)
     # A store that is too busy just now is told at the next start; until then it shows shares without an estimate.
     with suppress(StoreBusy):
         if found is not None and store.confusion(model.name) != found:

@@ -22,17 +22,19 @@ from pipeline.cli.waiting import waiting_for
 from pipeline.doctor import examine
 from pipeline.errors import InputError, SettingsError
 from pipeline.logs import configure
-from pipeline.records import MINUTE, Incident, to_ms
+from pipeline.records import DAY, MINUTE, Incident, to_ms
 from pipeline.settings import DEFAULT_FILE, Settings, TopicSettings, load
 from pipeline.starter import starter
 from pipeline.text import visible
 
 if TYPE_CHECKING:
     from consumers.demo import Demo
-    from pipeline.ports import Store
+    from pipeline.confusion import Confusion
+    from pipeline.ports import Classifier, Store
 
 SEEDED_START = "2026-11-02T00:00:00Z"
 RATE = 4.0  # posts per topic and five minutes
+_LABELLED, _LABELLED_SEED = 2_000, 2**31  # posts that the demo measures its model on; no demo draws this seed
 DAY_POSTS = 7_000  # about what a day holds, for the progress bar
 
 PortOption = Annotated[
@@ -177,8 +179,24 @@ def _demo(settings: Settings, store: Store, seed: int | None, wait: Any = None) 
     start = to_ms(SEEDED_START) if seed is not None else wiring.wall_clock() // MINUTE * MINUTE
     clock = SteppedClock(start)
     feed = Synthetic(random.SystemRandom().randrange(2**31) if seed is None else seed, rate=RATE, stories=default_stories(start))
-    service = Embedded(store, wiring.context(settings, store=store), wiring.watch(settings, store), clock, wait)
+    context = wiring.context(settings)
+    wiring.tell_confusion(store, context.classifier, _confused(context.classifier, start))
+    service = Embedded(store, context, wiring.watch(settings, store), clock, wait)
     return Demo(service, feed.arriving, clock)
+
+
+def _confused(model: Classifier, start: int) -> Confusion | None:
+    """What the model confuses on the generator's posts of another seed, which are plainer than the texts of its checkpoint's constants."""
+    import numpy as np
+
+    from models.calibrate import confusion
+    from producers.composer import tone_of
+    from producers.synthetic import Synthetic
+
+    other = Synthetic(_LABELLED_SEED, rate=RATE)
+    posts = [found for found in other.between(start - DAY, start) if found.post.lang == "en"][:_LABELLED]
+    p = np.array([score.p_negative for score in model.score([found.post.text for found in posts])])
+    return confusion(p, np.array([float(tone_of(found.emotion) == "negative") for found in posts]))
 
 
 def _demo_until_incident(settings: Settings, store: Store, seed: int | None, days: int, began: float, as_json: bool) -> None:

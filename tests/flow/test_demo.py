@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from pipeline import wiring
-from pipeline.cli.service import SEEDED_START, _demo, _demo_settings
+from pipeline.cli.service import RATE, SEEDED_START, _demo, _demo_settings
 from pipeline.incidents import full_json
 from pipeline.ports import Store
-from pipeline.records import MINUTE, Incident, to_ms
+from pipeline.records import DAY, MINUTE, Incident, to_ms
 from pipeline.settings import Settings, load
 from pipeline.verify import EXIT_CODES, verify
+from producers.composer import tone_of
+from producers.stories import default_stories
+from producers.synthetic import Synthetic
 
 DAYS = 4  # of past; the detector is past its first two days then
 SEED = 7
@@ -66,6 +69,19 @@ def test_the_same_seed_tells_the_same_incident(ran: Told, tmp_path: Path) -> Non
     again = told(tmp_path)
     assert shown(ran) == shown(again)
     again.store.close()
+
+
+def test_the_shares_of_the_demo_are_those_of_its_generator(ran: Told) -> None:
+    """Over the days before the story each topic's estimated negative share is within three points of what the generator meant."""
+    source = Synthetic(SEED, rate=RATE, stories=default_stories(START))
+    meant: dict[str, list[bool]] = {}
+    for found in source.between(START - DAYS * DAY, START):
+        if found.post.lang == "en":
+            meant.setdefault(found.topic, []).append(tone_of(found.emotion) == "negative")
+    for topic, negative in meant.items():
+        days = ran.store.trend(topic, DAY, START - DAYS * DAY, START)
+        estimate = sum(day.n * (day.estimate or 0.0) for day in days) / sum(day.n for day in days)
+        assert abs(estimate - sum(negative) / len(negative)) < 0.03
 
 
 def test_every_figure_can_be_recomputed_until_a_post_is_erased(ran: Told) -> None:
