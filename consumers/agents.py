@@ -6,15 +6,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import faust
 
 from consumers.worker import Taken, Work
 
-RECORDS = 16  # of up to 64 posts at once
+RECORDS = 16  # taken at once
 WITHIN = 0.2  # seconds to wait for that many
+POSTS = 1_024  # brought home at once: what a slow model needs two seconds for, and what is done again if a worker dies
 
 
 def register(app: faust.App, topic: Any, work: Work) -> None:
@@ -23,9 +24,24 @@ def register(app: faust.App, topic: Any, work: Work) -> None:
     @app.agent(topic, name="posts")  # type: ignore[untyped-decorator]
     async def posts(stream: Any) -> None:
         async for events in stream.noack_take(RECORDS, within=WITHIN):
-            await work.bring(taken(events))
-            for event in events:
-                event.ack()
+            for part in portions(events):
+                await work.bring(taken(part))
+                for event in part:
+                    event.ack()
+
+
+def portions(events: Sequence[Any]) -> Iterator[list[Any]]:
+    """Events in their order, in parts of about POSTS posts; a record is never split, so a part has one more record at most."""
+    part: list[Any] = []
+    posts = 0
+    for event in events:
+        part.append(event)
+        posts += (event.message.value or b"").count(b"\n") + 1
+        if posts >= POSTS:
+            yield part
+            part, posts = [], 0
+    if part:
+        yield part
 
 
 def taken(events: Sequence[Any]) -> list[Taken]:

@@ -29,7 +29,7 @@ import faust
 import orjson
 
 from consumers import app as worker_app
-from consumers.agents import RECORDS
+from consumers.agents import POSTS
 from consumers.worker import Taken, Work
 from pipeline import wiring
 from pipeline.metrics import WorkerMetrics
@@ -37,7 +37,6 @@ from pipeline.ports import Written
 from pipeline.records import EMOTIONS, INTENSITIES, Score, ScoredPost
 from pipeline.settings import Settings, load
 from pipeline.stages import Line, process
-from producers.kafka import PACK
 from producers.kafka_admin import LetterTopic, prepare_topics
 from producers.subjects import demo_topics
 
@@ -166,7 +165,7 @@ def alone(settings: Settings) -> dict[str, float]:
     with Path(os.environ["POSTS"]).open("rb") as file:
         lines = [Line(f"posts:{number}", line.rstrip(b"\n"), wiring.wall_clock()) for number, line in enumerate(file)]
     rows, store = iter(lines), wiring.store(settings)
-    batches = list(iter(lambda: list(islice(rows, RECORDS * PACK)), []))
+    batches = list(iter(lambda: list(islice(rows, POSTS)), []))
     process(batches[0], context, now=wiring.wall_clock(), live=True)
     begun = time.process_time()
     scored = [process(batch, context, now=wiring.wall_clock(), live=True).scored for batch in batches]
