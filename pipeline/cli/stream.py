@@ -297,6 +297,7 @@ def dlq_show(offset: Annotated[int, typer.Argument(help="From `dlq list`.")], co
 def dlq_replay(
     offset: Annotated[int | None, typer.Argument(help="One letter; without it all of them.", show_default=False)] = None,
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Send dead letters through the stream again, e.g. after a repair; the letters stay until `dlq purge`."""
     from producers.kafka import identity_of
@@ -309,6 +310,9 @@ def dlq_replay(
                 publisher.publish_line(identity_of(letter.raw), letter.raw)
         finally:
             spilled = publisher.close()
+    if as_json:
+        write_json({"replayed": len(letters), "spilled": spilled})
+        return
     err.print(f"{len(letters)} sent again" + (f", {spilled} of their posts wait in the spill file" if spilled else ""))
 
 
@@ -325,9 +329,13 @@ def dlq_erase(
         err.print(f"{erased} dead letters of this post removed")
 
 
-def dlq_purge(config: ConfigOption = None) -> None:
+def dlq_purge(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Forget all dead letters."""
-    err.print(f"{_letters(config).purge()} dead letters removed")
+    purged = _letters(config).purge()
+    if as_json:
+        write_json({"purged": purged})
+    else:
+        err.print(f"{purged} dead letters removed")
 
 
 def _letters(config: str | None) -> Any:

@@ -204,11 +204,11 @@ def test_dead_letters_by_command(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> N
     first, second = json.loads(dlq("list", "--json"))
     assert ("model_error: no", "bad_json: no") == (first["reason"], second["reason"])
     assert bad + b"\n" == dlq("show", str(second["offset"]))
-    dlq("replay", str(first["offset"]))
+    assert {"replayed": 1, "spilled": 0} == json.loads(dlq("replay", str(first["offset"]), "--json"))
     assert {"net:n1": 1} == received(rig.kafka)
     assert {"id": "net:n1", "erased": 1} == json.loads(dlq("erase", "net:n1", "--json"))
     assert ["bad_json: no"] == [row["reason"] for row in json.loads(dlq("list", "--json"))]
-    dlq("purge")
+    assert {"purged": 1} == json.loads(dlq("purge", "--json"))
     assert [] == json.loads(dlq("list", "--json"))
 
 
