@@ -18,7 +18,7 @@ from pipeline.cli import stream
 from pipeline.errors import Unavailable
 from pipeline.records import Rejected, post_to_json
 from pipeline.settings import KafkaSettings
-from producers.kafka import Publisher
+from producers.kafka import PACK, Publisher
 from producers.kafka_admin import GroupView, LetterTopic, client_options, prepare_topics
 from tools.stack.harness import Rig
 from tools.stack.nodes import KafkaNode
@@ -72,7 +72,7 @@ def test_posts_arrive_packed_once_and_in_one_partition_per_identity(kafka_node: 
     places = view.progress()
     view.close()
     assert 4 == len(places)
-    assert 2_000 / 64 <= sum(place.end for place in places) <= 2_000 / 8
+    assert 2_000 / PACK <= sum(place.end for place in places) <= 2_000 / 8
 
 
 def test_a_broker_that_is_killed_and_comes_back_loses_nothing(broker: KafkaNode, prefix: str, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_what_is_outstanding_is_bounded(broker: KafkaNode, prefix: str, tmp_path
         thread.start()
         thread.join(3.0)
         assert thread.is_alive()
-        assert publisher.outstanding() <= 4 * 64 + 4 * 64
+        assert publisher.outstanding() <= 4 * PACK + 4 * PACK
         broker.signal(signal.SIGCONT)
         thread.join(60.0)
         assert not thread.is_alive()
