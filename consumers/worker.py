@@ -42,15 +42,16 @@ class Work:
 
     def __init__(
         self, context: Context, store: PostStore, letters: DeadLetters, clock: Callable[[], int], metrics: WorkerMetrics,
-        wait: Callable[[float], object] | None = None,
+        wait: Callable[[float], object] | None = None, jitter: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
-        """`clock` in ms; `wait` is an awaitable pause in seconds, asyncio.sleep by default."""
+        """`clock` in ms; `wait` is an awaitable pause in seconds, asyncio.sleep by default; `jitter` is drawn from [0, 1) for each pause."""
         self._context = context
         self._store = store
         self._letters = letters
         self._clock = clock
         self._metrics = metrics
         self._sleep = wait or asyncio.sleep
+        self._jitter = jitter
         self._limit = Limit(context.limits)
         self._scoring = ThreadPoolExecutor(1, "score")
         self._writing = ThreadPoolExecutor(1, "write")
@@ -110,7 +111,7 @@ class Work:
             else:
                 self._waiting(None)
                 return result
-            await self._pause(pause * random.uniform(0.5, 1.0))
+            await self._pause(pause * (1 + self._jitter()) / 2)
             pause = min(LONGEST_WAIT, pause * 2)
 
     async def _pause(self, seconds: float) -> None:
