@@ -28,8 +28,8 @@ types: .venv/.all ## mypy, strict
 imports: .venv/.all ## which room may import which
 	@.venv/bin/lint-imports --no-cache
 
-test: .venv/.all ## all tests but those on real servers, the fast ones first
-	@$(PYTEST) $(PYTEST_FLAGS) -m "not bench" $(FAST) tests/contracts tests/flow tests/browser
+test: .venv/.all ## all tests, the fast ones first, those on real servers last
+	@$(PYTEST) $(PYTEST_FLAGS) -m "not bench" $(FAST) tests/contracts tests/flow tests/browser tests/live
 
 unit: .venv/.all ## tests that need seconds, no network and no Java
 	@$(PYTEST) -m "not bench" $(FAST)

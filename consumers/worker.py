@@ -44,7 +44,7 @@ class Work:
         self, context: Context, store: PostStore, letters: DeadLetters, clock: Callable[[], int], metrics: WorkerMetrics,
         wait: Callable[[float], object] | None = None, jitter: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
-        """`clock` in ms; `wait` is an awaitable pause in seconds, asyncio.sleep by default; `jitter` is drawn from [0, 1) for each pause."""
+        """`clock` in ms; `wait` is an awaitable pause in seconds, asyncio.sleep by default; `jitter` in [0, 1), drawn per pause."""
         self._context = context
         self._store = store
         self._letters = letters

@@ -184,6 +184,31 @@ class Held(_Shape):
     fired: Moment
 
 
+class Adjusted(_Shape):
+    """The share of negatives without what copies, bursts in the same seconds and busy authors add; `n` is what the posts count together."""
+
+    share: float
+    low: float
+    high: float
+    n: float
+    copies: int = Field(description="posts that count less because they are copies of one text")
+    bursts: int = Field(description="posts that count less because more came in the same seconds than chance brings")
+    authors: int = Field(description="posts that count less because their author wrote many")
+
+
+class Without(_Shape):
+    """The share of negatives without the group that carries most of the rise."""
+
+    kind: Literal["cluster", "parent", "author"]
+    name: str
+    removed: int
+    share: float
+    low: float
+    high: float
+    n: float
+    normal: bool = Field(description="whether the others are within what was expected")
+
+
 class Incident(_Shape):
     """One story about one topic; figures are as they were at `as_of`."""
 
@@ -223,6 +248,8 @@ class Incident(_Shape):
     measured: Measured | None = Field(description="of an incident that a rule of the settings opened: the value and the limit")
     cause: str = Field(description="of an incident of the pipeline, where it is known")
     held: list[Held] = Field(description="alerts that an incident of the pipeline held back")
+    adjusted: Adjusted | None = Field(description="the share by independent voices, beside the raw one; null without a scored post")
+    without: Without | None = Field(description="null for a rise of volume, and if no group stands out")
 
 
 class Figure(_Shape):

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
-from pipeline.records import DAY, HOUR, MINUTE, Explanation, Incident, Score, TrendPoint, from_ms
+from pipeline.incidents import GROUP_WORDS
+from pipeline.records import DAY, HOUR, MINUTE, Adjusted, Explanation, Incident, Score, TrendPoint, Without, from_ms
 
 THIN = "\u202f"  # narrow no-break space
 NONE = "–"
@@ -17,6 +18,7 @@ FIGURES = {
     "n": "posts", "n_raw": "scored posts", "low": "share, lower end", "high": "share, upper end", "expected_low": "expected, lower end",
     "expected_high": "expected, upper end", "expected_n": "expected posts", "volume_ratio": "times the usual posts",
     "emotions_before": "emotions before", "coordinated": "possibly coordinated",
+    "adjusted": "share, adjusted", "without": "share without the largest group",
 }  # fmt: skip
 SEVERITIES = {"incident": "Incident", "tone": "Tone shift", "annotation": "Volume only", "pipeline": "Pipeline"}
 
@@ -61,6 +63,17 @@ def decimal(number: float | None) -> str:
 def signed(number: float) -> str:
     """`+0.5`, `−1`, `0`."""
     return f"{number:+g}".replace("-", "−") if number else "0"
+
+
+def taken_out(found: Adjusted) -> str:
+    """`30 copies, 12 posts in bursts`; empty if every post counts in full."""
+    parts = ((found.copies, "copies"), (found.bursts, "posts in bursts"), (found.authors, "posts of busy authors"))
+    return ", ".join(f"{number:,} {what}" for number, what in parts if number)
+
+
+def group(found: Without) -> str:
+    """`the 30 copies of one text`."""
+    return GROUP_WORDS[found.kind].format(found.removed)
 
 
 def moment(ms: int | None) -> str:

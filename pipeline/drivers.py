@@ -39,7 +39,33 @@ class Sample:
     def of(cls, posts: Sequence[ScoredPost], *, negatives: bool) -> Sample:
         """A post weighs its negatives (weight · p_negative, 0 without a score), or its weight alone."""
         found = tuple(words(item.post.text) for item in posts)
-        return cls(tuple(posts), tuple(_weight(item, negatives) for item in posts), found, tuple(map(frozenset, found)))
+        sets = tuple(map(frozenset, found))
+        return cls(tuple(posts), tuple(_weight(item, negatives) for item in posts), found, sets)
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Which posts of a window are copies of one text, and how many of the time before are copies of the same."""
+
+    now: tuple[int | None, ...]  # per post of the window the position of the first one of its cluster; None if it is alone there
+    then: tuple[int | None, ...]  # per post before: the cluster of the window that it belongs to, if any
+
+    @classmethod
+    def of(cls, window: Sample, before: Sample) -> Copies:
+        """By words, near copies too (pipeline/duplicates.py)."""
+        first = clusters([*window.words, *before.words])
+        size = len(window.posts)
+        count = Counter(first[:size])
+        known = [index if count[index] > 1 else None for index in first]
+        return cls(tuple(known[:size]), tuple(known[size:]))
+
+    def names(self, window: Sample) -> tuple[list[str | None], list[str | None]]:
+        """The same by the id of the cluster's first post."""
+        return [_name(window, index) for index in self.now], [_name(window, index) for index in self.then]
+
+
+def _name(window: Sample, index: int | None) -> str | None:
+    return None if index is None else window.posts[index].id
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +94,20 @@ class Group:
         return max(0.0, self.weight - self.expected)
 
 
-def decompose(window: Sample, before: Sample, expected: float) -> list[Part]:
+def decompose(window: Sample, before: Sample, expected: float, copies: Copies | None = None) -> list[Part]:
     """Every kind's parts of the rise, the largest first and "other" last.
 
-    `expected`: what the window would have weighed anyway. A group's part is its gain over the sum of all gains of its kind, so
-    groups that fell count as 0 and the shares of a kind add up to 1.
+    `expected`: what the window would have weighed anyway; `copies`: of the two samples, if they are known already. A group's part is
+    its gain over the sum of all gains of its kind, so groups that fell count as 0 and the shares of a kind add up to 1.
     """
     total = math.fsum(before.weights)
     scale = expected / total if total > 0 else 0.0
-    copies = _copies(window)
     keys: dict[str, tuple[Sequence[str | None], Sequence[str | None]]] = {
         "platform": ([item.post.platform for item in window.posts], [item.post.platform for item in before.posts]),
         "language": ([item.post.lang for item in window.posts], [item.post.lang for item in before.posts]),
         "author": ([item.post.author for item in window.posts], [item.post.author for item in before.posts]),
         "parent": ([_parent(item) for item in window.posts], [_parent(item) for item in before.posts]),
-        "cluster": (copies, _known_copies(window, copies, before)),
+        "cluster": (copies or Copies.of(window, before)).names(window),
     }
     groups = {"term": _Terms(window, before, scale).groups()}
     groups |= {kind: _groups(now, then, window, before, scale) for kind, (now, then) in keys.items()}
@@ -104,19 +129,6 @@ def _parent(item: ScoredPost) -> str | None:
     """The id of the post that a thread began with, as the stores know it."""
     root = item.post.root_id or item.post.parent_id
     return None if root is None else f"{item.post.platform}:{root}"
-
-
-def _copies(window: Sample) -> list[str | None]:
-    """Per post the id of the first post that it copies; None if nothing is copied."""
-    first = clusters(window.words)
-    size = Counter(first)
-    return [window.posts[index].id if size[index] > 1 else None for index in first]
-
-
-def _known_copies(window: Sample, copies: Sequence[str | None], before: Sample) -> list[str | None]:
-    """Which cluster of the window a post of the time before belongs to, word for word."""
-    known = {tuple(text): key for text, key in zip(window.words, copies, strict=True) if key is not None}
-    return [known.get(tuple(text)) for text in before.words]
 
 
 def _groups(now: Sequence[str | None], then: Sequence[str | None], window: Sample, before: Sample, scale: float) -> list[Group]:

@@ -17,14 +17,30 @@ from typing import Any
 import numpy as np
 
 from pipeline import rules
+from pipeline.authentic import adjusted, without
 from pipeline.disturbances import RELEARN
-from pipeline.drivers import OTHER, Part, Sample, decompose, drivers
+from pipeline.drivers import OTHER, Copies, Part, Sample, decompose, drivers
 from pipeline.evidence import choose, quotes
 from pipeline.ports import Store, TrendReader
-from pipeline.records import BIN, DAY, EMOTIONS, HOUR, MINUTE, SCALE, Bin, Incident, Measured, ScoredPost, Severity, to_json
+from pipeline.records import (
+    BIN,
+    DAY,
+    EMOTIONS,
+    HOUR,
+    MINUTE,
+    SCALE,
+    Adjusted,
+    Bin,
+    Incident,
+    Measured,
+    ScoredPost,
+    Severity,
+    Without,
+    to_json,
+)
 from pipeline.trends import fixed, share_interval
 
-VERSION = 1  # of how figures, drivers, evidence and sentence are made; raise it when one of them is made differently
+VERSION = 2  # of how figures, drivers, evidence and sentence are made; raise it when one of them is made differently
 BEFORE = DAY  # the reference: the day before the onset
 MOST_POSTS = 2_000  # of the window, the newest, for emotions, drivers and evidence; sums (n, share) are over all
 MOST_BEFORE = 1_000
@@ -72,6 +88,8 @@ class Observed:
     sample: Sample
     coordinated: bool
     model: str | None
+    adjusted: Adjusted | None
+    without: Without | None
 
 
 def incident_id(topic: str, onset: int, rule: str) -> str:
@@ -101,7 +119,9 @@ def observe(store: TrendReader, alarm: Alarm, as_of: int) -> Observed:
     emotions, earlier = _emotions(window), _emotions(before)
     top = _risen(emotions, earlier)
     negatives = alarm.rule != "volume"
-    sample = Sample.of(window, negatives=negatives)
+    sample, past = Sample.of(window, negatives=negatives), Sample.of(before, negatives=negatives)
+    copies = Copies.of(sample, past)
+    parts = decompose(sample, past, _usual(alarm), copies)
     return Observed(
         start=start,
         end=end,
@@ -113,10 +133,12 @@ def observe(store: TrendReader, alarm: Alarm, as_of: int) -> Observed:
         intensity=_mean_intensity(window),
         emotions={name: emotions[name] for name in top},
         emotions_before={name: earlier.get(name, 0.0) for name in top},
-        parts=tuple(decompose(sample, Sample.of(before, negatives=negatives), _usual(alarm))),
+        parts=tuple(parts),
         sample=sample,
         coordinated=is_coordinated(sample),
         model=_model(window),
+        adjusted=adjusted(sample, past, copies, alarm.expected_n),
+        without=without(sample, parts, alarm.expected_high) if negatives else None,
     )
 
 
@@ -164,6 +186,8 @@ def build(store: TrendReader, alarm: Alarm, as_of: int, detector: str, *, late: 
         timeline=(("open", alarm.fired + BIN),),
         measured=alarm.measured,
         cause=alarm.cause,
+        adjusted=seen.adjusted,
+        without=seen.without,
     )
 
 
@@ -243,8 +267,12 @@ def sentence(alarm: Alarm, seen: Observed) -> str:
         said.append(f"Mostly {', '.join(felt[:2])}.")
     if reason := _reason(seen.parts):
         said.append(reason)
+    if seen.without and (left := _left(seen.without, seen.parts)):
+        said.append(left)
     if seen.coordinated:
         said.append("Possibly coordinated: few authors or many copies of one text.")
+    if seen.adjusted and abs(seen.adjusted.share - seen.share) >= TELLING_SHIFT:
+        said.append(f"{seen.adjusted.share:.0%} negative without what copies, bursts and busy authors add.")
     return " ".join(said)
 
 
@@ -280,6 +308,9 @@ REASONS = {
     "platform": "posts on {}",
     "language": "posts in the language {}",
 }
+GROUP_WORDS = {"cluster": "the {} copies of one text", "parent": "the {} replies to one post", "author": "the {} posts of one author"}
+LEAST_REMOVED = 5  # posts; a smaller group is not worth a sentence
+TELLING_SHIFT = 0.05  # between the raw and the adjusted share
 TELLING = 0.4  # a smaller part is no reason
 MORE_THAN_USUAL = 0.25  # a platform that always brings most of the posts is no reason either
 
@@ -291,6 +322,15 @@ def _reason(parts: Sequence[Part]) -> str | None:
             if part.kind == kind and part.name != OTHER and part.share >= TELLING and part.share - part.usual >= MORE_THAN_USUAL:
                 return f"{part.share:.0%} of the rise is {words.format(part.name)}."
     return None
+
+
+def _left(without: Without, parts: Sequence[Part]) -> str | None:
+    """What remains without a group that explains the rise, or much of it."""
+    telling = any(part.name == without.name and part.kind == without.kind and part.share >= TELLING for part in parts)
+    if without.removed < LEAST_REMOVED or not (telling or without.normal):
+        return None
+    state = "normal" if without.normal else "still unusual"
+    return f"Without {GROUP_WORDS[without.kind].format(without.removed)} it would be {without.share:.0%}, {state}."
 
 
 def full_json(store: Store, incident: Incident) -> dict[str, Any]:

@@ -265,6 +265,33 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Adjusted:
+    """The share with copies, bursts in one second and busy authors counted about once; over the posts that drivers are over."""
+
+    share: float
+    low: float  # 95 % interval
+    high: float
+    n: float  # what the posts count together
+    copies: int  # posts that count less than in full, by the reason; one post may have several
+    bursts: int
+    authors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """What is left without the group that carries most of the rise."""
+
+    kind: str  # cluster | parent | author
+    name: str
+    removed: int  # posts of the group
+    share: float  # of the others
+    low: float
+    high: float
+    n: float
+    normal: bool  # whether the others are within what was expected
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """An alert that a disturbance of the pipeline held back: it opened no incident of its own and was told to nobody."""
 
@@ -314,6 +341,8 @@ class Incident:
     measured: Measured | None = None  # of an incident that a rule of the settings opened
     cause: str = ""  # of one of the pipeline, where it is known
     held: tuple[Held, ...] = ()  # alerts that it held back
+    adjusted: Adjusted | None = None  # the share by independent voices, beside the raw one
+    without: Without | None = None  # the counterfactual
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +405,8 @@ def to_json(
     | Evidence
     | Measured
     | Held
+    | Adjusted
+    | Without
     | Incident
     | Rejected
     | Notification,
@@ -391,7 +422,7 @@ def _value(name: str, value: Any) -> Any:
         return [{"state": state, "at": from_ms(at)} for state, at in value]
     if isinstance(value, tuple):
         return [item if isinstance(item, str | float) else to_json(item) for item in value]
-    if isinstance(value, Measured):
+    if isinstance(value, Measured | Adjusted | Without):
         return to_json(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
@@ -406,6 +437,8 @@ def incident_from_json(data: dict[str, Any]) -> Incident:
     values["timeline"] = tuple((t["state"], to_ms(t["at"])) for t in values["timeline"])
     values["measured"] = Measured(**_times(measured)) if (measured := values.get("measured")) else None
     values["held"] = tuple(Held(**_times(one)) for one in values.get("held", ()))
+    for name, kind in (("adjusted", Adjusted), ("without", Without)):
+        values[name] = kind(**found) if (found := values.get(name)) else None
     return Incident(**values)
 
 

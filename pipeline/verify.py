@@ -19,7 +19,7 @@ from pipeline.evidence import choose, text_hash
 from pipeline.incidents import BEFORE, Alarm, Observed, observe, sentence, topics_of
 from pipeline.incidents import VERSION as FIGURES
 from pipeline.ports import Store
-from pipeline.records import BIN, DAY, Bin, Incident, Measured, from_ms, to_json
+from pipeline.records import BIN, DAY, Adjusted, Bin, Incident, Measured, Without, from_ms, to_json
 from pipeline.rules import Rule, counted
 from pipeline.volume import VolumeConfig
 from pipeline.watch import DAY_SLOTS
@@ -28,7 +28,8 @@ Result = Literal["equal", "changed", "wrong"]
 EXIT_CODES: dict[Result, int] = {"equal": 0, "changed": 1, "wrong": 2}
 FROM_DETECTOR = ("onset", "expected", "expected_low", "expected_high", "expected_n", "volume_ratio", "measured", "cause")
 FROM_WINDOW = ("n", "n_raw", "share", "low", "high", "intensity", "coordinated", "model")
-FROM_DAY = ("emotions", "emotions_before", "drivers", "evidence", "sentence")
+SHARES = ("share", "low", "high")
+FROM_DAY = ("emotions", "emotions_before", "drivers", "evidence", "adjusted", "without", "sentence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,7 @@ def _observed(alarm: Alarm, seen: Observed | None) -> dict[str, Any]:
     if seen is None:
         return dict.fromkeys((*FROM_WINDOW, *FROM_DAY))
     return {
-        **{name: getattr(seen, name) for name in (*FROM_WINDOW, "emotions", "emotions_before")},
+        **{name: getattr(seen, name) for name in (*FROM_WINDOW, "emotions", "emotions_before", "adjusted", "without")},
         "drivers": drivers(seen.parts),
         "evidence": choose(seen.sample, seen.parts, negatives=alarm.rule != "volume"),
         "sentence": sentence(alarm, seen),
@@ -225,7 +226,7 @@ def _plain(name: str, value: Any) -> Any:
     """A figure as JSON."""
     if name == "onset" and value is not None:
         return from_ms(value)
-    if isinstance(value, Measured):
+    if isinstance(value, Measured | Adjusted | Without):
         return to_json(value)
     return [to_json(item) for item in value] if isinstance(value, tuple) else value
 
@@ -236,6 +237,8 @@ def _text(value: Any) -> str:
         return "–"
     if isinstance(value, dict) and "limit" in value:
         return f"{value['value']:g} over {value['n']:g} posts, {value['side']} {value['limit']:g}"
+    if isinstance(value, dict) and "share" in value:
+        return ", ".join(f"{name} {part:.1%}" if name in SHARES else f"{name} {part}" for name, part in value.items())
     if isinstance(value, dict):
         return ", ".join(f"{name} {part:.1%}" for name, part in value.items()) or "none"
     if isinstance(value, list):

@@ -13,9 +13,9 @@ from pipeline import wiring
 from pipeline.cli.options import ConfigOption, CsvOption, JsonOption, LimitOption, StoreOption, write_json, write_rows
 from pipeline.durations import duration
 from pipeline.errors import InputError, NotFoundError
-from pipeline.incidents import full_json
+from pipeline.incidents import GROUP_WORDS, full_json
 from pipeline.mutes import mute, mutes
-from pipeline.records import Incident, from_ms
+from pipeline.records import Adjusted, Incident, from_ms
 from pipeline.settings import load
 from pipeline.text import visible
 
@@ -157,6 +157,12 @@ def _told(item: Incident, data: dict[str, Any]) -> Iterator[str]:
     yield item.sentence
     yield ""
     yield f"  observed   {item.share:.1%} of {item.n:g} posts   (95 %: {item.low:.1%} to {item.high:.1%})"
+    if item.adjusted:
+        yield f"  adjusted   {item.adjusted.share:.1%} of {item.adjusted.n:g} posts   {_counted_less(item.adjusted)}"
+    if item.without:
+        state = "normal" if item.without.normal else "still unusual"
+        group = GROUP_WORDS[item.without.kind].format(item.without.removed)
+        yield f"  without    {item.without.share:.1%} of {item.without.n:g} posts   ({state}; without {group})"
     yield f"  expected   {item.expected:.1%} of {item.expected_n:.1f} posts   (95 %: {item.expected_low:.1%} to {item.expected_high:.1%})"
     yield f"  volume     {item.volume_ratio:.2f} times the usual"
     if item.intensity is not None:
@@ -178,6 +184,10 @@ def _told(item: Incident, data: dict[str, Any]) -> Iterator[str]:
         yield f"  ({len(item.evidence) - len(data['evidence'])} erased since)"
     yield ""
     yield "  ".join(f"{state} {_minute(at)}" for state, at in item.timeline)
+
+
+def _counted_less(found: Adjusted) -> str:
+    return f"(copies {found.copies}, posts in bursts {found.bursts}, of busy authors {found.authors})"
 
 
 def _drivers(item: Incident) -> Iterator[str]:

@@ -112,7 +112,9 @@ class Stream:
         store: Any = Absent(self.file, lambda: self.now, *away)
         self.letters, self.memory, self.metrics = Letters(), Memory(), WorkerMetrics()
         context = Context(Matcher(()), Kettles(), b"key", LimitSettings())
-        self.work = Work(context, store, self.letters, lambda: self.now + skew, self.metrics, wait=self._wait, jitter=random.Random(7).random)
+        self.work = Work(
+            context, store, self.letters, lambda: self.now + skew, self.metrics, wait=self._wait, jitter=random.Random(7).random
+        )
         watch = lambda: Watch(store, [Subscription("ops")])  # noqa: E731
         self.detection = Detection(store, Always(), watch, Outbox(store, [self.memory]), "a", keep_days=400)  # type: ignore[arg-type]
 
