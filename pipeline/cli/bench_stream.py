@@ -50,7 +50,7 @@ def stream(
 def _soak(minutes: float, seed: int, as_json: bool) -> None:
     soak = _stack("soak")
     with tempfile.TemporaryDirectory(prefix="moodstream-soak-") as folder:
-        memory, verdict, recoveries = soak.run(Path(folder), minutes, seed)
+        memory, verdict, recoveries = soak.run(Path(folder), minutes, seed, _say_recovery)
     _say_faults({"machine": machine(), "memory": memory}, verdict, recoveries, minutes, seed, as_json)
     if not memory["flat"]:
         raise MoodstreamError("the worker's memory grew")
@@ -59,13 +59,18 @@ def _soak(minutes: float, seed: int, as_json: bool) -> None:
 def faults(
     minutes: Annotated[float, typer.Option("--minutes", min=0.5, max=600, help="How long things break.")] = 5.0,
     seed: Annotated[int, typer.Option("--seed", help="Order and times of the faults.")] = 1,
+    only: Annotated[str, typer.Option("--only", help="Only faults with this in their name, such as SIGKILL.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Break workers, broker and store for a while under load: lost, duplicates, wrong, processed again, recovery per fault."""
     nemesis = _stack("nemesis")
     with tempfile.TemporaryDirectory(prefix="moodstream-faults-") as folder:
-        verdict, recoveries = nemesis.run(Path(folder), minutes, seed)
+        verdict, recoveries = nemesis.run(Path(folder), minutes, seed, only, _say_recovery)
     _say_faults({}, verdict, recoveries, minutes, seed, as_json)
+
+
+def _say_recovery(one: Any) -> None:
+    err.print(f"{one.fault}: over it in {one.seconds:.1f} s, {one.again} posts processed again")
 
 
 def _say_faults(head: dict[str, Any], verdict: Any, recoveries: Any, minutes: float, seed: int, as_json: bool) -> None:
@@ -73,7 +78,7 @@ def _say_faults(head: dict[str, Any], verdict: Any, recoveries: Any, minutes: fl
     if as_json:
         write_json({"seed": seed, "minutes": minutes, **head, **asdict(verdict), "faults": rows})
     else:
-        write_rows(rows, ["fault", "runs", "median_s", "longest_s"], as_csv=False, title=f"seed {seed}, {minutes:g} min")
+        write_rows(rows, ["fault", "runs", "median_s", "longest_s", "most_again"], as_csv=False, title=f"seed {seed}, {minutes:g} min")
         for name, value in head.items():
             typer.echo(f"{name}: {value}")
         err.print(", ".join(f"{name} {value}" for name, value in asdict(verdict).items()))

@@ -8,10 +8,12 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from contracts.store_samples import scored
+from pydantic import SecretStr
 
 from pipeline import wiring
 from pipeline.errors import StoreBlocked, Unavailable
@@ -25,7 +27,9 @@ from tools.stack.proxy import FaultProxy
 
 pytestmark = pytest.mark.timeout(300)
 PASSWORD = "correct-horse-7731"
-LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+API_KEY = "bW9vZDpjb3JyZWN0LWhvcnNl"
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +51,12 @@ def foreign(issued: Certificates, tmp_path_factory: pytest.TempPathFactory) -> P
 def bootstrap(issued: Certificates, node_folder: Path) -> Iterator[str]:
     """The address of a broker that takes SASL over TLS only."""
     port = free_port()
-    node = KafkaNode(node_folder / "secure")
+    node = KafkaNode(node_folder / "secure", scram={"mood": PASSWORD})
     pair = issued.key.with_name("pair.pem")
     pair.write_bytes(issued.key.read_bytes() + issued.certificate.read_bytes())
     node.listen(
-        "SECURE", "SASL_SSL", port, ssl_keystore_type="PEM", ssl_keystore_location=str(pair), sasl_enabled_mechanisms="PLAIN",
-        plain_sasl_jaas_config=f'{LOGIN} user_mood="{PASSWORD}";',
+        "SECURE", "SASL_SSL", port, ssl_keystore_type="PEM", ssl_keystore_location=str(pair), sasl_enabled_mechanisms="PLAIN,SCRAM-SHA-512",
+        plain_sasl_jaas_config=f'{PLAIN} user_mood="{PASSWORD}";', **{"scram-sha-512_sasl_jaas_config": SCRAM},
     )  # fmt: skip
     node.start()
     yield f"127.0.0.1:{port}"
@@ -137,6 +141,38 @@ def test_a_worker_that_may_not_enter_says_so(
     assert code == ended.returncode, ended.stderr
     assert said in " ".join(ended.stderr.split())
     assert PASSWORD not in ended.stderr + ended.stdout
+
+
+def test_the_password_need_not_travel(kafka: KafkaSettings, prefix: str, tmp_path: Path) -> None:
+    """SCRAM-SHA-512: topics are made, posts acknowledged and counted; with a wrong password nothing is."""
+    scram = kafka.model_copy(update={"sasl_mechanism": "SCRAM-SHA-512"})
+    rig = Rig(prefix, scram.bootstrap, 1, tmp_path)
+    rig.kafka = scram
+    with rig.publisher() as publisher:
+        rig.publish(publisher, 0, 50)
+        assert publisher.flush(60)
+        assert 50 == publisher.acknowledged
+    assert rig.lag() > 0
+    with pytest.raises(Unavailable):
+        prepare_topics(scram.model_copy(update={"password": SecretStr("wrong")}))
+
+
+def test_an_api_key_opens_the_store(elastic_node: ElasticNode, issued: Certificates, prefix: str) -> None:
+    """The key of the settings goes with every request; a wrong one is refused with what to do, and is not shown."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(issued.certificate, issued.key)
+    proxy = FaultProxy(elastic_node.port, tls=context, authorization=f"ApiKey {API_KEY}")
+    url = f"elasticsearchs://127.0.0.1:{proxy.port}/{prefix}"
+    try:
+        with closing(wiring.open_store(url, server=ElasticsearchSettings(api_key=SecretStr(API_KEY), ca_file=issued.authority))) as store:
+            store.write([scored(1)])
+            store.refresh()
+            assert 1 == store.count()
+        with pytest.raises(StoreBlocked, match="refuses the credentials") as refused:
+            wiring.open_store(url, server=ElasticsearchSettings(api_key=SecretStr("d3Jvbmc6a2V5"), ca_file=issued.authority))
+        assert "d3Jvbmc6a2V5" not in str(refused.value)
+    finally:
+        proxy.close()
 
 
 def test_a_publisher_does_not_trust_another_authority(kafka: KafkaSettings, foreign: Path) -> None:

@@ -26,6 +26,10 @@ from producers.kafka_admin import GroupView, LetterTopic, prepare_topics
 from tools.stack.nodes import free_port
 
 TOPIC = "harness"
+SHIFTED = (
+    "import os, runpy; from pipeline import wiring; clock = wiring.wall_clock; shift = int(os.environ['SHIFT_MS']);"
+    "wiring.wall_clock = lambda: clock() + shift; runpy.run_module('pipeline', run_name='__main__')"
+)
 WORDS = ("good", "bad", "awful", "lovely", "late", "broken", "great", "slow", "kind", "rude")
 
 
@@ -56,6 +60,10 @@ class Rig:
         self.extra: dict[str, str] = {}  # further variables of worker processes
         self.recovered = 0.0  # seconds of the last wait for lag 0
         self._worker_store = self.store_url
+
+    def shift_clock(self, ms: int) -> None:
+        """Let workers have a clock that is so far ahead."""
+        self.extra["SHIFT_MS"] = str(ms)
 
     def through(self, port: int) -> None:
         """Let workers reach the store through a proxy."""
@@ -107,11 +115,16 @@ class Rig:
 
     def lag(self) -> int:
         """Records that are not committed, over all partitions."""
+        return self.progress()[1]
+
+    def progress(self) -> tuple[int, int]:
+        """(committed offsets, records that are not committed), over all partitions."""
         view = GroupView(self.kafka)
         try:
-            return sum(place.lag for place in view.progress())
+            places = view.progress()
         finally:
             view.close()
+        return sum(place.committed for place in places), sum(place.lag for place in places)
 
     def wait_until_done(self, seconds: float = 120.0) -> float:
         """Wait for lag 0; how long it took. TimeoutError with the lag."""
@@ -159,7 +172,8 @@ class WorkerProcess:
     def __init__(self, rig: Rig, supervise: bool) -> None:
         self.port = free_port()
         self.folder = rig.folder
-        command = [sys.executable, "-W", "ignore", "-m", "pipeline", "worker", "--health-port", str(self.port)]
+        program = ["-c", SHIFTED] if "SHIFT_MS" in rig.extra else ["-m", "pipeline"]
+        command = [sys.executable, "-W", "ignore", *program, "worker", "--health-port", str(self.port)]
         command += ["--supervise"] if supervise else []
         with (rig.folder / "worker.log").open("ab") as log:
             self._process = subprocess.Popen(command, env=rig.environment(), stdout=log, stderr=log, start_new_session=True)

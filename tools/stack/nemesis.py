@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from pipeline.errors import Unavailable
+from pipeline.errors import NotFoundError, Unavailable
 from producers.kafka_admin import GroupView
 from tools.stack.harness import Feeding, Rig, Verdict, WorkerProcess
 from tools.stack.nodes import ElasticNode, KafkaNode
@@ -26,10 +26,11 @@ GIVE_UP = 180.0
 
 @dataclass(frozen=True)
 class Recovery:
-    """How one fault went: seconds from its end until records were committed again."""
+    """How one fault went: seconds from its end until records were committed again, and posts processed again before the next one."""
 
     fault: str
     seconds: float
+    again: int = 0
 
 
 class Nemesis:
@@ -50,14 +51,25 @@ class Nemesis:
             **{f"store: {what} 8 s": partial(self._misbehave, what) for what in ("error", "reset", "lost", "items:0.3", "blocked")},
         }
 
-    def run(self, until: float) -> list[Recovery]:
-        """Break things in random order until that moment of the monotonic clock."""
+    def only(self, part: str) -> None:
+        """Keep the faults whose name has this in it. NotFoundError with all names if there is none."""
+        found = {name: call for name, call in self.faults.items() if part.casefold() in name.casefold()}
+        if not found:
+            raise NotFoundError.of("fault", part, sorted(self.faults))
+        self.faults = found
+
+    def run(self, until: float, again: Callable[[], int], done: Callable[[Recovery], None] = lambda _: None) -> list[Recovery]:
+        """Break things in random order until that moment of the monotonic clock; `again` counts posts that were processed again."""
         out: list[Recovery] = []
+        before = again()
         while time.monotonic() < until:
             name = self._random.choice(sorted(self.faults))
             self.faults[name]()
-            out.append(Recovery(name, self._recover()))
+            seconds = self._recover()
             self._never.wait(QUIET * self._random.uniform(0.5, 1.5))
+            out.append(Recovery(name, seconds, again() - before))
+            before = again()
+            done(out[-1])
         return out
 
     def _recover(self) -> float:
@@ -116,11 +128,15 @@ class Repeats:
                 self._before += self._last if value < self._last else 0.0
                 self._last = value
 
+    def now(self) -> int:
+        """How many so far."""
+        return int(self._before + self._last)
+
     def end(self) -> int:
-        """How many."""
+        """How many, for good."""
         self._ended.set()
         self._thread.join()
-        return int(self._before + self._last)
+        return self.now()
 
 
 @dataclass(frozen=True)
@@ -149,23 +165,32 @@ def scene(folder: Path, seed: int) -> Iterator[Scene]:
         yield Scene(rig, worker, Nemesis(rig, broker, elastic, proxy, worker, seed))
 
 
-def run(folder: Path, minutes: float, seed: int) -> tuple[Verdict, list[Recovery]]:
-    """A steady stream, faults for some minutes; then a final read after healing."""
+def run(
+    folder: Path, minutes: float, seed: int, only: str = "", done: Callable[[Recovery], None] = lambda _: None
+) -> tuple[Verdict, list[Recovery]]:
+    """A steady stream, faults (those with `only` in their name) for some minutes; then a final read after healing."""
     with scene(folder, seed) as at:
+        at.nemesis.only(only)
         feeding = Feeding(at.rig, 0, int(RATE * minutes * 60), seconds=minutes * 60)
         at.worker.wait_until_processing()
         repeats = Repeats(at.worker)
-        recoveries = at.nemesis.run(time.monotonic() + minutes * 60 - 20)
+        recoveries = at.nemesis.run(time.monotonic() + minutes * 60 - 20, repeats.now, done)
         feeding.wait()
         at.rig.wait_until_done(600)
         return at.rig.verdict(repeats.end()), recoveries
 
 
 def table(recoveries: list[Recovery]) -> list[dict[str, object]]:
-    """Per fault: how often, and the median and longest time to get over it."""
+    """Per fault: how often, the median and longest time to get over it, and the most posts that one of them had processed again."""
     names = sorted({one.fault for one in recoveries})
-    times = {name: [one.seconds for one in recoveries if one.fault == name] for name in names}
+    found = {name: [one for one in recoveries if one.fault == name] for name in names}
     return [
-        {"fault": name, "runs": len(found), "median_s": round(median(found), 1), "longest_s": round(max(found), 1)}
-        for name, found in times.items()
+        {
+            "fault": name,
+            "runs": len(runs),
+            "median_s": round(median(one.seconds for one in runs), 1),
+            "longest_s": round(max(one.seconds for one in runs), 1),
+            "most_again": max(one.again for one in runs),
+        }
+        for name, runs in found.items()
     ]

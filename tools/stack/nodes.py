@@ -118,7 +118,10 @@ class Node:
 class KafkaNode(Node):
     """Apache Kafka in KRaft mode, broker and controller in one. A restart keeps port and data."""
 
-    def __init__(self, work: Path, *, port: int = 0, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, work: Path, *, port: int = 0, settings: Mapping[str, str] | None = None, scram: Mapping[str, str] | None = None
+    ) -> None:
+        """`scram`: passwords of users who may come by SCRAM-SHA-512."""
         work.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
@@ -131,6 +134,8 @@ class KafkaNode(Node):
         java = ["java", "-Xms192m", "-Xmx512m", *JVM, f"-Dlog4j.configuration=file:{log4j}", f"-Dkafka.logs.dir={work / 'logs'}"]
         java += ["-cp", f"{jars('kafka')}/lib/*"]
         format_ = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties), "--ignore-formatted", "--standalone"]
+        for user, password in (scram or {}).items():
+            format_ += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={password}]"]
         subprocess.run([*java, *format_], check=True, capture_output=True, timeout=120)
         super().__init__(work, [*java, str(HERE / "kafka" / "KafkaNode.java"), str(properties)])
 

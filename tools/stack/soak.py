@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -56,14 +57,16 @@ class Looks:
         return self.found
 
 
-def run(folder: Path, minutes: float, seed: int) -> tuple[dict[str, object], Verdict, list[Recovery]]:
+def run(
+    folder: Path, minutes: float, seed: int, done: Callable[[Recovery], None] = lambda _: None
+) -> tuple[dict[str, object], Verdict, list[Recovery]]:
     """A steady stream and faults that leave the worker's process alive; how its memory went, and what the run came to."""
     with scene(folder, seed) as at:
         del at.nemesis.faults[KILLS]
         feeding = Feeding(at.rig, 0, int(RATE * minutes * 60), seconds=minutes * 60)
         at.worker.wait_until_processing()
         repeats, looks = Repeats(at.worker), Looks(at.worker)
-        recoveries = at.nemesis.run(time.monotonic() + minutes * 60 - 20)
+        recoveries = at.nemesis.run(time.monotonic() + minutes * 60 - 20, repeats.now, done)
         feeding.wait()
         found = looks.end()
         at.rig.wait_until_done(600)
