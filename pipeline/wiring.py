@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import NotFoundError, SettingsError, StoreBusy, Unavailable
-from pipeline.records import HOUR, MINUTE
+from pipeline.records import DAY, HOUR, MINUTE
 from pipeline.rule_settings import rule_of
 from pipeline.settings import ElasticsearchSettings, ReceiverSettings, Settings, SourceSettings, TopicSettings, load
 
@@ -281,8 +281,8 @@ def detection(settings: Settings, store: Store, holder: str) -> Detection:
 
 
 def stream_progress(settings: Settings) -> str:
-    """How far the workers are with the topic of posts. Raises Unavailable, SettingsError."""
-    from producers.kafka_admin import GroupView
+    """How far the workers are with the posts, and how long Kafka keeps these. Raises Unavailable; SettingsError if it keeps them for ever."""
+    from producers.kafka_admin import GroupView, kept_ms
 
     view = GroupView(settings.kafka)
     try:
@@ -292,7 +292,14 @@ def stream_progress(settings: Settings) -> str:
     if not places:
         return f"{settings.kafka.bootstrap} answers; the topic {settings.kafka.topic} is made by the first producer or worker"
     lag = sum(place.lag for place in places)
-    return f"{settings.kafka.topic}: {len(places)} partitions, {sum(place.end for place in places):,} records, {lag:,} not yet processed"
+    kept = kept_ms(settings.kafka)
+    if kept is None:
+        name = settings.kafka.topic
+        raise SettingsError(f"{name} keeps its records for ever, erased posts too; set its retention.ms, such as 604800000 for a week")
+    return (
+        f"{settings.kafka.topic}: {len(places)} partitions, {sum(place.end for place in places):,} records, {lag:,} not yet processed;"
+        f" kept for {kept / DAY:g} days"
+    )
 
 
 def receivers(settings: Settings) -> list[Receiver]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from pipeline.errors import SettingsError, Unavailable
@@ -73,6 +73,15 @@ def prepare_topics(settings: KafkaSettings) -> int:
             if name not in admin.list_topics():
                 _create(admin, name, {"num_partitions": partitions, "replication_factor": settings.replication, "configs": stamps})
         return len(admin.describe_topics([settings.topic])[0]["partitions"])
+
+
+def kept_ms(settings: KafkaSettings) -> int | None:
+    """How long the topic of posts keeps a record, ms; None for ever. Raises Unavailable."""
+    with _admin(settings) as admin:
+        asked = ConfigResource(ConfigResourceType.TOPIC, settings.topic, {"retention.ms": None, "cleanup.policy": None})
+        found = admin.describe_configs([asked], config_filter="all")["topic"][settings.topic]
+    kept = int(found["retention.ms"]["value"])
+    return None if kept < 0 or "delete" not in found["cleanup.policy"]["value"] else kept
 
 
 def _create(admin: KafkaAdminClient, name: str, form: dict[str, Any]) -> None:

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 import typer
 from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from typer.testing import CliRunner
 
+from pipeline import wiring
 from pipeline.cli import stream
-from pipeline.errors import Unavailable
+from pipeline.errors import SettingsError, Unavailable
 from pipeline.records import Rejected, post_to_json
-from pipeline.settings import KafkaSettings
+from pipeline.settings import KafkaSettings, Settings
 from producers.kafka import PACK, Publisher
 from producers.kafka_admin import GroupView, LetterTopic, client_options, prepare_topics
 from tools.stack.harness import Rig
@@ -158,6 +160,19 @@ def test_a_broker_that_is_not_there_is_a_clear_error(prefix: str, tmp_path: Path
     rig = Rig(prefix, "127.0.0.1:9", 9, tmp_path)
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9"):
         prepare_topics(rig.kafka)
+
+
+def test_doctor_says_how_long_erased_posts_stay_in_the_topic(kafka_node: KafkaNode, prefix: str, tmp_path: Path) -> None:
+    """Seven days by default; a topic that is kept for ever is a problem with a remedy."""
+    rig = rig_on(kafka_node, prefix, tmp_path)
+    prepare_topics(rig.kafka)
+    settings = Settings(kafka=rig.kafka)
+    assert wiring.stream_progress(settings).endswith("kept for 7 days")
+    admin = KafkaAdminClient(**client_options(rig.kafka))
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, rig.kafka.topic, {"retention.ms": "-1"})])
+    admin.close()
+    with pytest.raises(SettingsError, match="for ever"):
+        wiring.stream_progress(settings)
 
 
 def test_dead_letters_can_be_read_and_purged(kafka_node: KafkaNode, prefix: str, tmp_path: Path) -> None:
