@@ -281,7 +281,7 @@ def detection(settings: Settings, store: Store, holder: str) -> Detection:
 
 
 def stream_progress(settings: Settings) -> str:
-    """How far the workers are with the posts, and how long Kafka keeps these. Raises Unavailable; SettingsError if it keeps them for ever."""
+    """How far the workers are, and how long Kafka keeps posts. Raises Unavailable; SettingsError if it keeps them for ever."""
     from producers.kafka_admin import GroupView, kept_ms
 
     view = GroupView(settings.kafka)

@@ -216,6 +216,13 @@ class Synthetic:
         return "forum" if draw < 1000 * (subject.reviews + subject.forum) else "x"
 
 
+def latest(source: Synthetic, count: int, now: int, a_day: int) -> Iterator[Arrival]:
+    """The last `count` posts that arrived before `now` (ms), in the order of their arrival; `a_day`: at least so many arrive in a day."""
+    since = now - (count // a_day + 2) * DAY
+    surplus = sum(1 for _ in source.arriving(since, now)) - count
+    yield from itertools.islice(source.arriving(since, now), max(0, surplus), None)
+
+
 def distinct_posts(seed: int, n: int, start: int) -> Iterator[Post]:
     """`n` posts in English, created from `start` on, no two with the same text."""
     source = Synthetic(seed, rate=200.0)

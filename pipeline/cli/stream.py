@@ -21,7 +21,7 @@ from pipeline.cli.service import stop_on_signal
 from pipeline.cli.waiting import waiting_for
 from pipeline.errors import InputError, NotFoundError, SettingsError, StoreBlocked, StoreBusy, Unavailable
 from pipeline.logs import configure
-from pipeline.records import DAY, to_json
+from pipeline.records import to_json
 from pipeline.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -147,17 +147,19 @@ def _synthetic(seed: int, count: int | None, stopping: threading.Event) -> Itera
     import orjson
 
     from pipeline.records import post_to_json
-    from producers.synthetic import Synthetic
+    from producers.synthetic import Synthetic, latest
 
     feed = Synthetic(seed, rate=RATE)
-    now = wiring.wall_clock()
-    begin = now - (count // POSTS_A_DAY + 2) * DAY if count else now
+    begin = now = wiring.wall_clock()
+    arrivals = latest(feed, count, now, POSTS_A_DAY) if count else iter(())
     while not stopping.is_set():
-        for arrival in feed.arriving(begin, now):
+        for arrival in arrivals:
             yield arrival.post.id, orjson.dumps(post_to_json(arrival.post) | {"topics": [arrival.topic]})
-        if not count:
-            stopping.wait(TICK_SECONDS)
+        if count:
+            return
+        stopping.wait(TICK_SECONDS)
         begin, now = now, wiring.wall_clock()
+        arrivals = feed.arriving(begin, now)
 
 
 # ------------------------------------------------------------ worker

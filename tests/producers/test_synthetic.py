@@ -18,7 +18,7 @@ from producers.phrases import NEGATIVE, NEITHER, POSITIVE, TEMPLATES, WEIGHTS
 from producers.rhythm import AUDIENCE, Rhythm
 from producers.stories import COPIES, DATA_SALE, DECLINED, EXPANSION, NEWS, OUTAGE, WIPED, Script, Story, default_stories
 from producers.subjects import SUBJECTS, Subject, demo_topics
-from producers.synthetic import MAX_DELAY, Arrival, Synthetic, distinct_posts, handle, write_ndjson
+from producers.synthetic import MAX_DELAY, Arrival, Synthetic, distinct_posts, handle, latest, write_ndjson
 
 LIVE = to_ms("2026-11-02T00:00:00Z")
 
@@ -287,6 +287,15 @@ def test_slips_leave_names_alone() -> None:
         assert slipped != text
         assert ["@orbitphones", "Northline", "#Orbit5"] == [words[0], words[1], words[-1]]
     assert slip("Orbit 5", 3) == "Orbit 5"
+
+
+def test_the_latest_posts_end_now() -> None:
+    """So many as were asked for, none after now, the last one minutes before it, in the order of a live stream."""
+    now = LIVE
+    found = list(latest(Synthetic(3), 20_000, now, 6_000))
+    assert 20_000 == len(found)
+    assert now - 10 * MINUTE < found[-1].arrived_at < now
+    assert found == list(Synthetic(3).arriving(found[0].arrived_at, now))[-20_000:]
 
 
 def test_distinct_posts_are_distinct() -> None:
