@@ -20,16 +20,27 @@ from pipeline.addresses import Allowed, permit
 from pipeline.errors import SettingsError, Unavailable
 from pipeline.ports import Receiver
 from pipeline.records import Notification, to_json
+from pipeline.templates import Rendered, Template, render
 from pipeline.text import visible
 
 TIMEOUT = 10.0  # seconds for one message to one receiver, connection and answer together
 COLOURS = {"incident": "red", "tone": "yellow", "pipeline": "magenta"}
 
 
-def receiver(name: str, url: str, timeout: float = TIMEOUT, *, secret: str | None = None, allowed: Allowed | None = None) -> Receiver:
+MAILERS = frozenset(
+    {"mailto", "mailtos", "sendgrid", "mailgun", "ses", "sparkpost", "smtp2go", "o365", "azure", "resend", "brevo", "sendpulse"}
+)
+SHORT = 200  # characters; a service that takes no more is a text message
+
+
+def receiver(
+    name: str, url: str, timeout: float = TIMEOUT, *, secret: str | None = None, allowed: Allowed | None = None,
+    template: Template | None = None, quotes: int = 3,
+) -> Receiver:  # fmt: skip
     """The receiver behind `terminal:`, `file:PATH`, an Apprise URL, or with a secret the webhook at an https:// address.
 
-    `allowed`: private addresses that may be called. SettingsError if Apprise doesn't know the URL, or for a secret that is too short.
+    `allowed`: private addresses that may be called; `template` of a service of Apprise, by its kind if None; `quotes`: posts that it shows.
+    SettingsError if Apprise doesn't know the URL, or for a secret that is too short.
     """
     allowed = allowed or Allowed()
     if secret is not None:
@@ -38,7 +49,7 @@ def receiver(name: str, url: str, timeout: float = TIMEOUT, *, secret: str | Non
         return Terminal(name)
     if url.startswith("file:"):
         return JsonFile(name, Path(url.removeprefix("file:")))
-    return AppriseUrl(name, url, timeout, allowed)
+    return AppriseUrl(name, url, timeout, allowed, template, quotes)
 
 
 class Terminal:
@@ -85,7 +96,15 @@ class AppriseUrl:
     Where the URL names a host of the user's, that host is checked before each message; Apprise resolves its name once more.
     """
 
-    def __init__(self, name: str, url: str, timeout: float = TIMEOUT, allowed: Allowed | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        timeout: float = TIMEOUT,
+        allowed: Allowed | None = None,
+        template: Template | None = None,
+        quotes: int = 3,
+    ) -> None:
         self.name = name
         self._bounded = Bounded(name, timeout)
         self._allowed = allowed or Allowed()
@@ -95,16 +114,19 @@ class AppriseUrl:
                 f"receiver {name!r}: its url is not known to Apprise; write it as in the manual of Apprise, or terminal: or file:PATH,"
                 " or give it a secret if it is the https:// address of a webhook"
             )
+        self.template = template or template_of(self._service[0])
+        self._quotes = quotes
 
-    def send(self, message: Notification, incident: Mapping[str, object]) -> None:  # noqa: ARG002
-        """Deliver the long text. Unavailable if the service refuses it or doesn't answer in time, or if its host may not be called."""
-        outcome = self._bounded.call(lambda: self._notify(message))
+    def send(self, message: Notification, incident: Mapping[str, object]) -> None:
+        """Deliver it by the template. Unavailable if the service refuses it or doesn't answer in time, or if its host may not be called."""
+        rendered = render(self.template, message, incident, self._quotes, int(self._service[0].body_maxlen))
+        outcome = self._bounded.call(lambda: self._notify(rendered))
         if isinstance(outcome, str):
             raise Unavailable(f"receiver {self.name}: {outcome}")
         if not outcome:
             raise Unavailable(f"receiver {self.name} refused the message or can't be reached")
 
-    def _notify(self, message: Notification) -> bool | str:
+    def _notify(self, rendered: Rendered) -> bool | str:
         """Whether it was taken, or why it was not tried."""
         try:
             for host, tls in hosts(self._service):
@@ -112,9 +134,17 @@ class AppriseUrl:
         except (SettingsError, Unavailable) as error:
             return str(error)
         try:
-            return bool(self._service.notify(title=visible(message.subject), body=visible(message.body), body_format="text"))
+            form = "html" if rendered.html else "text"
+            return bool(self._service.notify(title=rendered.title, body=rendered.body, body_format=form))
         except Exception:  # a plug-in of Apprise may raise anything, and its text may hold the address with its secret
             return False
+
+
+def template_of(plugin: Any) -> Template:
+    """By the kind of service: mail, a text message if it takes no more, else a chat."""
+    if str(plugin.url(privacy=True)).partition(":")[0] in MAILERS:
+        return "mail"
+    return "short" if int(plugin.body_maxlen) <= SHORT else "long"
 
 
 def hosts(service: Any) -> list[tuple[str, bool]]:

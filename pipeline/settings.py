@@ -55,6 +55,10 @@ class ReceiverSettings(_Part):
     )
     hours: str = Field("", description="only within these hours, such as 08:00-22:00, the rest waits; empty: at any time")
     timezone: str = Field("UTC", description="whose clock the hours follow, such as Europe/Berlin")
+    template: Literal["auto", "short", "long", "mail"] = Field(
+        "auto", description="short: one line; long: a text for a chat; mail: HTML; auto: by the kind of service"
+    )
+    quotes: int = Field(3, ge=0, le=5, description="posts that a chat or mail shows; an erasure does not reach what was sent")
 
     @model_validator(mode="after")
     def _known_hours(self) -> ReceiverSettings:

@@ -317,7 +317,10 @@ def _receiver(settings: Settings, found: ReceiverSettings) -> Receiver:
             secret = found.secret_file.read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as error:
             raise SettingsError(f"receiver {found.name!r}: its secret_file can't be read: {error}") from None
-    return receiver(found.name, found.url.get_secret_value(), secret=secret, allowed=Allowed.of(settings.outgoing.allowed))
+    return receiver(
+        found.name, found.url.get_secret_value(), secret=secret, allowed=Allowed.of(settings.outgoing.allowed),
+        template=None if found.template == "auto" else found.template, quotes=found.quotes,
+    )  # fmt: skip
 
 
 def told_hours(settings: Settings) -> dict[str, Hours]:

