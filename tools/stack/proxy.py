@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -135,5 +136,6 @@ class FaultProxy:
         handler.send_header("Content-Type", "application/json")
         handler.send_header("X-Elastic-Product", "Elasticsearch")
         handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
+        with suppress(BrokenPipeError, ConnectionResetError):  # whoever asked did not wait for the answer
+            handler.end_headers()
+            handler.wfile.write(body)
