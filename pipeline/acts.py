@@ -1,6 +1,6 @@
 """What people do about an incident: acknowledge it, snooze it. Kept beside the incident, whose figures and states are the detector's alone.
 
-Acts of one incident are one saved state of the store, written whole: of two people who act in the same instant one may be lost.
+Acts of one incident are one saved state of the store; of two people who act in the same instant neither is lost.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ class Act:
 
 def acts(store: Store, incident: str) -> list[Act]:
     """What was done about an incident, by its whole id, in order."""
-    saved = store.state(_name(incident))
-    return [Act(**one) for one in orjson.loads(saved)] if saved else []
+    return _read(store.state(_name(incident)))
 
 
 def acknowledge(store: Store, incident: Incident, now: int, by: str = "", note: str = "") -> Act:
@@ -48,32 +47,28 @@ def snooze(store: Store, incident: Incident, until: int, now: int, by: str = "",
     if not now < until <= now + LONGEST_SNOOZE:
         raise InputError(f"a snooze ends after now and within {LONGEST_SNOOZE // DAY} days")
     done = record(store, incident.id, Act("snoozed", now, until, by, note))
-    _save_snoozes(store, {**snoozes(store), incident.id: until})
+    store.revise_state(SNOOZED, lambda saved: orjson.dumps({**_ends(saved), incident.id: until}))
     return done
 
 
 def wake(store: Store, incident: str, now: int, by: str = "") -> Act | None:
     """The snooze of an incident ends; None if there was none."""
-    found = snoozes(store)
-    if found.pop(incident, None) is None:
+    if incident not in snoozes(store):
         return None
-    _save_snoozes(store, found)
+    store.revise_state(SNOOZED, lambda saved: orjson.dumps({name: end for name, end in _ends(saved).items() if name != incident}))
     return record(store, incident, Act("woken", now, None, by))
 
 
 def snoozes(store: Store) -> dict[str, int]:
     """Snoozed incidents and when each snooze ends; one that is over stays until it is woken."""
-    saved = store.state(SNOOZED)
-    found: dict[str, int] = orjson.loads(saved) if saved else {}
-    return found
+    return _ends(store.state(SNOOZED))
 
 
 def record(store: Store, incident: str, done: Act) -> Act:
     """Add an act. InputError for a name or note that is too long."""
     if len(done.by) > 80 or len(done.note) > MOST_CHARS:
         raise InputError(f"a name has at most 80 characters, a note at most {MOST_CHARS}")
-    found = [*acts(store, incident), done][-MOST_ACTS:]
-    store.save_state(_name(incident), orjson.dumps([asdict(one) for one in found]))
+    store.revise_state(_name(incident), lambda saved: orjson.dumps([asdict(one) for one in [*_read(saved), done][-MOST_ACTS:]]))
     return done
 
 
@@ -92,5 +87,10 @@ def _name(incident: str) -> str:
     return f"acts:{incident}"
 
 
-def _save_snoozes(store: Store, found: dict[str, int]) -> None:
-    store.save_state(SNOOZED, orjson.dumps(found))
+def _read(saved: bytes | None) -> list[Act]:
+    return [Act(**one) for one in orjson.loads(saved)] if saved else []
+
+
+def _ends(saved: bytes | None) -> dict[str, int]:
+    found: dict[str, int] = orjson.loads(saved) if saved else {}
+    return found

@@ -51,7 +51,10 @@ class Once:
 
 def planned(store: Store, now: int) -> list[Once]:
     """The single windows that are open or to come, by their beginning."""
-    saved = store.state(STATE)
+    return _left(store.state(STATE), now)
+
+
+def _left(saved: bytes | None, now: int) -> list[Once]:
     rows = orjson.loads(saved) if saved else {}
     found = [Once(name, since, until, frozenset(topics)) for name, (since, until, topics) in rows.items()]
     return sorted((one for one in found if one.until > now), key=lambda one: (one.since, one.name))
@@ -61,7 +64,7 @@ def plan(store: Store, window: Once, now: int) -> None:
     """Add a window or replace the one of that name. InputError if it is over or ends before it begins."""
     if not (window.since < window.until and now < window.until):
         raise InputError("a maintenance window ends after it begins and after now")
-    _save(store, [*(one for one in planned(store, now) if one.name != window.name), window])
+    _revise(store, window.name, [window], now)
 
 
 def cancel(store: Store, name: str, now: int) -> None:
@@ -69,7 +72,7 @@ def cancel(store: Store, name: str, now: int) -> None:
     found = planned(store, now)
     if name not in {one.name for one in found}:
         raise NotFoundError.of("maintenance window", name, [one.name for one in found])
-    _save(store, [one for one in found if one.name != name])
+    _revise(store, name, [], now)
 
 
 def silenced(store: Store, weekly: Sequence[Weekly], topic: str, now: int) -> str | None:
@@ -88,5 +91,11 @@ def said(window: Weekly) -> str:
     return f"{days} {window.hours.start:%H:%M}-{window.hours.end:%H:%M} {zone}"
 
 
-def _save(store: Store, found: Sequence[Once]) -> None:
-    store.save_state(STATE, orjson.dumps({one.name: [one.since, one.until, sorted(one.topics)] for one in found}))
+def _revise(store: Store, name: str, instead: Sequence[Once], now: int) -> None:
+    """Put these windows in the place of the one of that name."""
+
+    def change(saved: bytes | None) -> bytes:
+        found = [*(one for one in _left(saved, now) if one.name != name), *instead]
+        return orjson.dumps({one.name: [one.since, one.until, sorted(one.topics)] for one in found})
+
+    store.revise_state(STATE, change)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -160,6 +160,12 @@ class IncidentStore(Protocol):
 
     def save_state(self, name: str, data: bytes) -> None:
         """Replace a saved state."""
+
+    def revise_state(self, name: str, change: Callable[[bytes | None], bytes]) -> None:
+        """Replace a saved state by what `change` makes of it as it is now; of several who do so at once none undoes another's change.
+
+        `change` may be called more than once.
+        """
 
 
 class Store(PostStore, TrendReader, IncidentStore, Protocol):

@@ -231,6 +231,10 @@ class ElasticStore:
         """Replace a saved state."""
         self._incidents.save_state(name, data)
 
+    def revise_state(self, name: str, change: Callable[[bytes | None], bytes]) -> None:
+        """Replace a saved state by what `change` makes of it; tried again when another writer was quicker."""
+        self._incidents.revise_state(name, change)
+
     # ------------------------------------------------------------ leases
 
     def lease(self, name: str, holder: str, until: int) -> bool:

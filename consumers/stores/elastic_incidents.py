@@ -103,12 +103,15 @@ class Incidents:
     def state(self, name: str) -> bytes | None:
         """A saved state."""
         found = self._es.get("state", doc_id("state", name))
-        return base64.b64decode(found.source["data"]) if found else None
+        return _data(found.source) if found else None
 
     def save_state(self, name: str, data: bytes) -> None:
         """Replace a saved state."""
-        source = {"data": base64.b64encode(data).decode()}
-        self._es.settle([Op("index", self._es.index("state"), doc_id("state", name), source)])
+        self._es.settle([Op("index", self._es.index("state"), doc_id("state", name), _source(data))])
+
+    def revise_state(self, name: str, change: Callable[[bytes | None], bytes]) -> None:
+        """Replace a saved state by what `change` makes of it as it is now."""
+        self._es.revise("state", doc_id("state", name), lambda old: _source(change(_data(old) if old else None)))
 
     def reject(self, rejected: Sequence[Rejected]) -> None:
         """Keep dead letters, one per place and bytes."""
@@ -155,3 +158,11 @@ def _with_messages(head: Json, messages: list[Json]) -> Json:
 def _letter_hash(letter: Rejected) -> str:
     place = letter.where.encode("utf-8", "surrogatepass")
     return hashlib.blake2b(len(place).to_bytes(8, "little") + place + letter.raw, digest_size=16).hexdigest()
+
+
+def _source(data: bytes) -> Json:
+    return {"data": base64.b64encode(data).decode()}
+
+
+def _data(source: Json) -> bytes:
+    return base64.b64decode(source["data"])

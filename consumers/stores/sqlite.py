@@ -263,3 +263,8 @@ class SqliteStore:
         """Replace a saved state."""
         with self._file.writing() as connection:
             sqlite_incidents.save_state(connection, name, data)
+
+    def revise_state(self, name: str, change: Callable[[bytes | None], bytes]) -> None:
+        """Replace a saved state by what `change` makes of it; nobody else writes meanwhile."""
+        with self._file.writing() as connection:
+            sqlite_incidents.save_state(connection, name, change(sqlite_incidents.state(connection, name)))

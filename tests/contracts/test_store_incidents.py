@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -78,3 +79,15 @@ def test_a_state_is_what_was_saved_last(store: Store) -> None:
     store.save_state("detector", b"\x00one")
     store.save_state("detector", b"two")
     assert b"two" == store.state("detector")
+
+
+def test_of_several_who_revise_a_state_none_is_lost(store: Store) -> None:
+    """Four threads that each add ten marks leave forty."""
+
+    def add(_: int) -> None:
+        for _ in range(10):
+            store.revise_state("marks", lambda saved: (saved or b"") + b"x")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(4)))
+    assert b"x" * 40 == store.state("marks")
