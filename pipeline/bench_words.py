@@ -19,6 +19,7 @@ from pipeline.bench_alerts import Outcome, detect
 from pipeline.simulate import Scenario, Stream, simulate
 from pipeline.snapshot import Floats
 
+LIMIT = "labels of a part of the posts"  # as large as the sharpness of the scores
 LEVELS = 24  # a pool is drawn from by this many quantiles of its probabilities: 240 draws of a bin are one multinomial
 
 
@@ -29,6 +30,12 @@ class Pool:
     negative: Floats
     other: Floats
 
+    @property
+    def sharpness(self) -> float:
+        """Variance of a probability over p(1−p): the part of a label's information on the share that a calibrated one has."""
+        p = np.concatenate([self.negative, self.other])
+        return float(p.var() / (p.mean() * (1 - p.mean())))
+
     def to_json(self) -> dict[str, Any]:
         """Sizes, and how far the model tells the two apart."""
         return {
@@ -36,6 +43,7 @@ class Pool:
             "other": len(self.other),
             "mean_p_of_negative": round(float(self.negative.mean()), 4),
             "mean_p_of_other": round(float(self.other.mean()), 4),
+            "sharpness": round(self.sharpness, 3),
         }
 
 
@@ -50,6 +58,13 @@ def replayed(stream: Stream, words: Pool, rng: np.random.Generator) -> Stream:
     return replace(stream, x=x)
 
 
+def thinned(stream: Stream, part: float, rng: np.random.Generator) -> Stream:
+    """The stream with this part of its posts, by chance, and their labels: as much as can be known from scores of that sharpness."""
+    n = rng.binomial(stream.n, part)
+    whole = np.rint(stream.x).astype(np.int64)
+    return replace(stream, n=n, x=rng.hypergeometric(whole, stream.n - whole, n))
+
+
 def _drawn(counts: NDArray[Any], p: Floats, rng: np.random.Generator) -> Floats:
     """Sum of so many random probabilities in each place of `counts`."""
     parts = np.array_split(np.sort(p), LEVELS)
@@ -58,11 +73,12 @@ def _drawn(counts: NDArray[Any], p: Floats, rng: np.random.Generator) -> Floats:
 
 
 def run(seeds: Sequence[int], words: Pool, scenario: Scenario | None = None, done: Callable[[], None] = lambda: None) -> dict[str, Outcome]:
-    """The detector on the labels and on what the model says of the posts, over the same streams."""
-    found: dict[str, list[Outcome]] = {"labels of people": [], "probabilities of the model": []}
+    """The detector on the labels, on what the model says of the posts, and on labels of so many posts as its scores are worth."""
+    found: dict[str, list[Outcome]] = {"labels of people": [], "probabilities of the model": [], LIMIT: []}
     for seed in seeds:
         stream = simulate(seed, scenario or Scenario())
-        for name, seen in zip(found, (stream, replayed(stream, words, np.random.default_rng(seed))), strict=True):
+        chance = np.random.default_rng(seed)
+        for name, seen in zip(found, (stream, replayed(stream, words, chance), thinned(stream, words.sharpness, chance)), strict=True):
             found[name].append(detect(seen))
             done()
     return {name: reduce(add, outcomes) for name, outcomes in found.items()}

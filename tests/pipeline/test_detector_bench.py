@@ -196,9 +196,19 @@ def test_a_model_that_is_always_right_changes_nothing() -> None:
     assert (seen <= made.n).all()
 
 
-def test_the_replay_has_both_columns() -> None:
-    """Labels and probabilities are judged on the same spikes."""
+def test_a_thinned_stream_keeps_the_share() -> None:
+    """A fifth of the posts, drawn by chance from negatives and others alike."""
+    made = simulate(1, SMALL)
+    less = bench_words.thinned(made, 0.2, np.random.default_rng(1))
+    assert 0.2 * made.n.sum() == pytest.approx(less.n.sum(), rel=0.03)
+    assert made.x.sum() / made.n.sum() == pytest.approx(less.x.sum() / less.n.sum(), rel=0.03)
+    assert (less.x <= less.n).all()
+    assert 1.0 == bench_words.pool(np.repeat([1.0, 0.0], 50), np.repeat([True, False], 50)).sharpness
+
+
+def test_the_replay_has_all_rows() -> None:
+    """Labels, probabilities and the limit are judged on the same spikes."""
     words = bench_words.pool(np.linspace(0, 1, 100), np.arange(100) >= 50)
     found = bench_words.run([1], words, SMALL)
-    assert ["labels of people", "probabilities of the model"] == list(found)
+    assert ["labels of people", "probabilities of the model", bench_words.LIMIT] == list(found)
     assert 1 == len({outcome.detectable for outcome in found.values()})
