@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipeline import wiring
+from pipeline.cli.opened import opened_store
 from pipeline.cli.options import ConfigOption, JsonOption, StoreOption, write_json
 from pipeline.errors import InputError
-from pipeline.settings import load
 
 
 def register(app: typer.Typer) -> None:
@@ -29,15 +28,11 @@ def erase(
     platform, mark, post_id = post.partition(":")
     if not mark or not platform or not post_id:
         raise InputError(f"{post!r} is not PLATFORM:POST_ID, e.g. x:1234")
-    settings = load(Path(config) if config else None, {"store": store})
-    opened = wiring.store(settings, must_exist=True)
-    try:
+    with opened_store(store, config) as opened:
         erased = opened.erase(platform, post_id, wiring.wall_clock())
         opened.refresh()
         if scrub:
             wiring.scrub(opened)
-    finally:
-        opened.close()
     if as_json:
         write_json({"id": post, "erased": erased})
     else:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from pipeline import acts, wiring
-from pipeline.cli.incidents import IdArgument, check_topic, opened_store
+from pipeline.cli.incidents import IdArgument, check_topic
+from pipeline.cli.opened import opened_store
 from pipeline.cli.options import ConfigOption, JsonOption, StoreOption, write_json, write_rows
 from pipeline.durations import duration, moment
 from pipeline.errors import InputError

@@ -11,6 +11,7 @@ from rich.progress import Progress
 from pipeline import wiring
 from pipeline.backtest import DETECTOR, Backtest, Level, backtest
 from pipeline.calibrate import Calibration, calibrate
+from pipeline.cli.opened import opened_by
 from pipeline.cli.options import ConfigOption, JsonOption, StoreOption, err, write_json, write_rows
 from pipeline.durations import moment
 from pipeline.errors import InputError
@@ -49,16 +50,12 @@ def tried(
 ) -> None:
     """What a rule would have told about a topic, on stored history, with the false alarms to expect. Nothing is stored or sent."""
     settings = _settings(store, config)
-    opened = wiring.store(settings, must_exist=True)
     begin, clock = wiring.monotonic(), wiring.wall_clock()
     chosen = wiring.watch_config(settings)
-    try:
-        with Progress(console=err, transient=True) as bar:
-            task = bar.add_task("walking the history", total=1.0)
-            start = moment(since, clock)
-            found = backtest(opened, topic, start, chosen.detector, rule, lambda part: bar.update(task, completed=part), rules=chosen.rules)
-    finally:
-        opened.close()
+    with opened_by(settings) as opened, Progress(console=err, transient=True) as bar:
+        task = bar.add_task("walking the history", total=1.0)
+        start = moment(since, clock)
+        found = backtest(opened, topic, start, chosen.detector, rule, lambda part: bar.update(task, completed=part), rules=chosen.rules)
     speed = (found.until - found.learnt_from) / 1000 / max(wiring.monotonic() - begin, 1e-3)
     level = found.level(found.sensitivity if sensitivity is None else sensitivity)
     if as_json:
@@ -99,13 +96,10 @@ def choose(
 ) -> None:
     """The threshold that keeps false alarms within a budget, from your own history."""
     settings = _settings(store, config)
-    opened = wiring.store(settings, must_exist=True)
-    try:
+    with opened_by(settings) as opened:
         topics = [summary.topic for summary in opened.topics()]
         now = wiring.wall_clock()
         bins = opened.bins(topics, moment(since, opened.latest()[0] or now), now)
-    finally:
-        opened.close()
     with err.status("walking copies of the history in which nothing happened …"):
         found = calibrate(bins, budget, wiring.watch_config(settings).detector)
     file = _written(found, config) if write and found.threshold is not None else None

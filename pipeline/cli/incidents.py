@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline import wiring
+from pipeline.cli.opened import opened_store
 from pipeline.cli.options import ConfigOption, CsvOption, JsonOption, LimitOption, StoreOption, write_json, write_rows
 from pipeline.durations import duration
 from pipeline.errors import InputError, NotFoundError
 from pipeline.incidents import GROUP_WORDS, full_json
 from pipeline.mutes import mute, mutes
 from pipeline.records import Adjusted, Incident, from_ms
-from pipeline.settings import load
 from pipeline.text import visible
 
 if TYPE_CHECKING:
@@ -120,17 +118,6 @@ def mute_topic(
         write_json(rows)
     else:
         write_rows(rows, ("topic", "until"), as_csv=False)
-
-
-@contextmanager
-def opened_store(store: str | None, config: str | None) -> Iterator[Store]:
-    """The store of the option or the settings, which must be there."""
-    settings = load(Path(config) if config else None, {"store": store})
-    opened = wiring.store(settings, must_exist=True)
-    try:
-        yield opened
-    finally:
-        opened.close()
 
 
 def check_topic(store: Store, topic: str | None) -> None:

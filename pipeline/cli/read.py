@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline import wiring
+from pipeline.cli.opened import opened_store
 from pipeline.cli.options import ConfigOption, CsvOption, JsonOption, StoreOption, err, write_json, write_rows
 from pipeline.durations import bucket, moment
 from pipeline.errors import InputError
 from pipeline.records import TIMES, from_ms, scored_to_json, to_json
-from pipeline.settings import load
 from pipeline.shares import compare as compare_topics
 
 if TYPE_CHECKING:
-    from pipeline.ports import Store
     from pipeline.records import TopicSummary
 
 ESTIMATE = ("estimate", "estimate_low", "estimate_high")
@@ -45,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 def topics(store: StoreOption = None, config: ConfigOption = None, as_json: JsonOption = False, as_csv: CsvOption = False) -> None:
     """List the topics: posts, share of negative ones with its 95 % band, open incidents."""
-    with reading(store, config) as opened:
+    with opened_store(store, config) as opened:
         rows = [to_json(summary) for summary in opened.topics()]
     show(rows, TOPIC_COLUMNS, ("topic", "posts", "last", *SHARE_COLUMNS, "corrected", "open"), as_json, as_csv, short=_short_topic)
 
@@ -67,7 +64,7 @@ def trends(
     """
     width = bucket(every)
     start, end = stretch(since, until)
-    with reading(store, config) as opened:
+    with opened_store(store, config) as opened:
         rows = [to_json(point) for point in opened.trend(topic, width, start, end)]
         if not rows:
             _say_where(topic, opened.topics())
@@ -88,7 +85,7 @@ def search(
 ) -> None:
     """Find posts by their words, newest first."""
     start, end = stretch(since, until)
-    with reading(store, config) as opened:
+    with opened_store(store, config) as opened:
         rows = [scored_to_json(item) for item in opened.search(words, topic, start, end, limit)]
     if not rows and not as_json:
         err.print("no post has all these words; try fewer, or another spelling")
@@ -109,7 +106,7 @@ def compare(
     if len(names) < 2:
         raise InputError("name at least two topics, separated by commas: --topics dresses,shoes")
     start, end = stretch(since, until)
-    with reading(store, config) as opened:
+    with opened_store(store, config) as opened:
         found = to_json(compare_topics(opened, names, start, end))
     if as_json and not as_csv:
         write_json(found)
@@ -129,20 +126,9 @@ def rejected(
     as_csv: CsvOption = False,
 ) -> None:
     """List the dead letters of the store, newest first: where each record came from, why it can't be used, its bytes."""
-    with reading(store, config) as opened:
+    with opened_store(store, config) as opened:
         rows = [to_json(letter) for letter in opened.dead_letters(limit)]
     show(rows, ("at", "where", "reason", "raw"), ("at", "where", "reason"), as_json, as_csv)
-
-
-@contextmanager
-def reading(store: str | None, config: str | None) -> Iterator[Store]:
-    """The store of the option or the settings; it must exist, and it is closed afterwards."""
-    settings = load(Path(config) if config else None, {"store": store})
-    opened = wiring.store(settings, must_exist=True)
-    try:
-        yield opened
-    finally:
-        opened.close()
 
 
 def stretch(since: str | None, until: str | None) -> tuple[int | None, int | None]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from pipeline import wiring
+from pipeline.cli.opened import opened_by
 from pipeline.cli.options import ConfigOption, JsonOption, StoreOption, write_json, write_rows
 from pipeline.errors import InputError
 from pipeline.records import BIN, DAY, from_ms
@@ -50,15 +50,12 @@ def check(as_json: JsonOption = False, store: StoreOption = None, config: Config
     rules = [rule_of(one) for one in settings.rules]
     if not rules:
         raise InputError("the settings have no [[rules]]; `moodstream init` writes an example")
-    opened = wiring.store(settings, must_exist=True)
-    try:
+    with opened_by(settings) as opened:
         newest, as_of = opened.latest()
         until = floor_to(newest or 0, BIN) + BIN
         topics = [summary.topic for summary in opened.topics()]
         bins = opened.bins(topics, until - DAY, until)
         found = standings(rules, counted(opened, bins, rules, until - DAY, until, as_of or 0), topics, until)
-    finally:
-        opened.close()
     rows = [
         {
             "rule": one.rule.name,
