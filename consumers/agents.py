@@ -13,7 +13,7 @@ import faust
 
 from consumers.worker import Taken, Work
 
-RECORDS = 16  # taken at once
+RECORDS = 128  # taken at once: a producer with little to say puts few posts into each, and small bulk writes are slow
 WITHIN = 0.2  # seconds to wait for that many
 POSTS = 1_024  # brought home at once: what a slow model needs two seconds for, and what is done again if a worker dies
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pipeline.cli import bench_alerts, bench_copies, bench_local, bench_models, bench_receivers, bench_shares, bench_stream
+from pipeline.cli import bench_alerts, bench_copies, bench_local, bench_models, bench_receivers, bench_shares, bench_stream, bench_ticks
 
 
 def register(app: typer.Typer) -> None:
@@ -16,5 +16,6 @@ def register(app: typer.Typer) -> None:
     bench_models.register(bench)
     bench_shares.register(bench)
     bench_copies.register(bench)
+    bench_ticks.register(bench)
     bench_receivers.register(bench)
     app.add_typer(bench, name="bench")
