@@ -27,6 +27,7 @@ class Look:
     rss: int  # bytes
     files: int  # open descriptors
     threads: int
+    lag: float  # records that are not processed
 
 
 class Looks:
@@ -48,7 +49,8 @@ class Looks:
                 files, threads = (sum(1 for _ in Path(f"/proc/{pid}/{name}").iterdir()) for name in ("fd", "task"))
             except OSError:
                 continue  # it ended between the two lines
-            self.found.append(Look(time.monotonic() - self._begun, pid, pages * os.sysconf("SC_PAGE_SIZE"), files, threads))
+            lag = sum(value for name, value in self._worker.metrics().items() if name.startswith("moodstream_lag_records"))
+            self.found.append(Look(time.monotonic() - self._begun, pid, pages * os.sysconf("SC_PAGE_SIZE"), files, threads, lag))
 
     def end(self) -> list[Look]:
         """All looks."""
@@ -85,5 +87,7 @@ def growth(looks: list[Look], seconds: float) -> dict[str, object]:
         "flat": after - before <= max(MOST_BYTES, MOST_SHARE * before),
         "files": [median(look.files for look in part) for part in (early, late)],
         "threads": [median(look.threads for look in part) for part in (early, late)],
+        "lag": [median(look.lag for look in part) for part in (early, late)],
+        "rss_mb_each_minute": [round(look.rss / 1e6, 1) for look in looks[:: round(60 / EVERY)]],
         "restarts": len({look.pid for look in looks}) - 1,
     }
