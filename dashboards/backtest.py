@@ -16,7 +16,7 @@ from dashboards.charts import Mark
 from dashboards.views import known_topic
 from dashboards.windows import Window
 from pipeline.backtest import DETECTOR as DETECTOR
-from pipeline.backtest import Backtest, Level
+from pipeline.backtested import Backtest, Level
 from pipeline.durations import moment
 from pipeline.errors import InputError
 from pipeline.peer_rules import SHORT

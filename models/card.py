@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from models.metrics import figure, interval
-
-if TYPE_CHECKING:
-    from models.figures import Measured
 
 DATA: Final = """\
 ## Data
@@ -104,6 +102,17 @@ def teacher_share(card: str) -> float | None:
 def without_figures(card: str) -> str:
     """The card up to its figures, which are its last section: for another form of the same weights."""
     return card.partition(_FIGURES)[0].rstrip("\n") + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Reports of `models.evaluate` and of `models.behaviour` on one checkpoint."""
+
+    shipped: dict[str, Any]  # GoEmotions dev, with the calibration of the checkpoint
+    refitted: dict[str, Any] | None  # the same, fitted on halves; None for an engine without raw outputs
+    emobank: dict[str, Any]  # valence and arousal
+    vader: dict[str, Any]  # valence and overall intensity
+    behaviour: dict[str, Any]
 
 
 def with_figures(card: str, found: Measured) -> str:

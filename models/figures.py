@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import models
 from models import behaviour, dataset
-from models.card import static_card, transformer_card, with_figures
+from models.card import Measured, static_card, transformer_card, with_figures
 from models.card import teacher_share as told_share
 from models.checkpoint import Checkpoint, open_checkpoint, save
 from models.evaluate import Raw, evaluate, refitted
@@ -18,17 +16,6 @@ from models.labelled import Columns, Labelled, read
 from models.labels import INTENSITY, VALENCE
 from pipeline.errors import InputError, ModelError
 from pipeline.ports import Classifier
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Reports of `models.evaluate` and of `models.behaviour` on one checkpoint."""
-
-    shipped: dict[str, Any]  # GoEmotions dev, with the calibration of the checkpoint
-    refitted: dict[str, Any] | None  # the same, fitted on halves; None for an engine without raw outputs
-    emobank: dict[str, Any]  # valence and arousal
-    vader: dict[str, Any]  # valence and overall intensity
-    behaviour: dict[str, Any]
 
 
 def measure(engine: Classifier, data: Path) -> Measured:

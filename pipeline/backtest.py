@@ -7,18 +7,19 @@ walk answers for a whole range. False alarms are counted on copies of the histor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
+from pipeline.backtested import COPIES, WEEK, Backtest, Level, Message
 from pipeline.crossings import Crossings
 from pipeline.detector import DetectorConfig
 from pipeline.errors import InputError, NotFoundError
 from pipeline.peer_rules import PEERS, SHORT, Counted
 from pipeline.ports import TrendReader
-from pipeline.records import BIN, DAY, Bin, Severity, from_ms
+from pipeline.records import BIN, DAY, Bin, from_ms
 from pipeline.redrawn import History, false_alarms, history, learnt, redrawn, usual
+from pipeline.rule_backtest import of_rule
 from pipeline.rules import Rule, counted
 from pipeline.snapshot import Floats
 from pipeline.stories import Teller, Told, windows
@@ -27,89 +28,9 @@ from pipeline.trends import floor_to
 DETECTOR = "detector"
 SENSITIVITIES = tuple(k / 2 for k in range(-6, 7))  # −3 … 3, added to the threshold
 LEARNING = 28 * DAY  # of history before the time that is asked for
-COPIES = 8
 COPIED = 28 * DAY  # of the time that is asked for, at most: its end
 COPY_LEARNING = 7 * DAY  # before it; a copy starts from what the group has taught
 MOST_OTHERS = 100  # topics beside the one asked for that teach the group: 0.1 ms a bin
-WEEK = 7 * DAY
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message that would have gone out. Figures are over the bins from onset to fired, both included."""
-
-    onset: int
-    fired: int
-    closed: int | None
-    severity: Severity
-    share: float | None
-    expected: float | None  # None: the rule has no expectation
-    n: float
-    value: float | None = None  # of a rule of the settings: what broke it
-
-    def to_json(self) -> dict[str, Any]:
-        """As a program reads it; times in RFC 3339."""
-        times = {
-            "onset": from_ms(self.onset),
-            "fired": from_ms(self.fired),
-            "closed": None if self.closed is None else from_ms(self.closed),
-        }
-        figures = {"share": self.share, "expected": self.expected, "n": self.n, "value": self.value}
-        return {**times, "severity": self.severity, **figures}
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """The messages at one sensitivity, and how many a week are to be expected when nothing happens; None where copies can't say."""
-
-    sensitivity: float
-    messages: tuple[Message, ...]
-    false_per_week: float | None
-
-    def to_json(self, weeks: float) -> dict[str, Any]:
-        """As a program reads it."""
-        return {
-            "sensitivity": self.sensitivity,
-            "messages_per_week": round(len(self.messages) / weeks, 3),
-            "expected_false_alarms_per_week": None if self.false_per_week is None else round(self.false_per_week, 3),
-            "messages": [message.to_json() for message in self.messages],
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Backtest:
-    """A rule over a stretch of a topic's history."""
-
-    topic: str
-    rule: str
-    since: int
-    until: int
-    learnt_from: int  # the first bin that was walked
-    sensitivity: float  # the one of the settings
-    levels: tuple[Level, ...]  # by sensitivity; one for a rule that has none
-    copies: int
-
-    @property
-    def weeks(self) -> float:
-        """Length of the time that is told of."""
-        return (self.until - self.since) / WEEK
-
-    def level(self, sensitivity: float) -> Level:
-        """The nearest sensitivity that was tried."""
-        return min(self.levels, key=lambda level: abs(level.sensitivity - sensitivity))
-
-    def to_json(self) -> dict[str, Any]:
-        """As a program reads it."""
-        return {
-            "topic": self.topic,
-            "rule": self.rule,
-            "since": from_ms(self.since),
-            "until": from_ms(self.until),
-            "learnt_from": from_ms(self.learnt_from),
-            "sensitivity": self.sensitivity,
-            "copies": self.copies,
-            "levels": [level.to_json(self.weeks) for level in self.levels],
-        }
 
 
 def backtest(
@@ -141,8 +62,6 @@ def backtest(
     names = [topic] if rule != DETECTOR or rule in own else sorted([topic, *(s.topic for s in others)])
     bins = store.bins(names, since - LEARNING, until)
     if rule in own:
-        from pipeline.rule_backtest import of_rule
-
         whole = counted(store, bins, [own[rule]], since - LEARNING, until, store.latest()[1] or 0)
         return of_rule(whole, topic, since, until, own[rule], config)
     if rule != DETECTOR:

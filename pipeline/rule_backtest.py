@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.backtest import COPIES, WEEK, Backtest, Level, Message
+from pipeline.backtested import COPIES, WEEK, Backtest, Level, Message
 from pipeline.crossings import Crossings
 from pipeline.detector import DetectorConfig
 from pipeline.errors import InputError

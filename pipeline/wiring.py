@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from consumers.detect import Detection
     from dashboards.shapes import Verification
-    from pipeline.backtest import Backtest
+    from pipeline.backtested import Backtest
     from pipeline.confusion import Confusion
     from pipeline.links import Signer
     from pipeline.maintenance import Weekly

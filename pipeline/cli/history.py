@@ -9,7 +9,8 @@ import typer
 from rich.progress import Progress
 
 from pipeline import wiring
-from pipeline.backtest import DETECTOR, Backtest, Level, backtest
+from pipeline.backtest import DETECTOR, backtest
+from pipeline.backtested import Backtest, Level
 from pipeline.calibrate import Calibration, calibrate
 from pipeline.cli.opened import opened_by
 from pipeline.cli.options import ConfigOption, JsonOption, StoreOption, err, write_json, write_rows

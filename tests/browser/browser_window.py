@@ -19,7 +19,8 @@ from dashboards.server import PageServer, bind, url_of
 from dashboards.shapes import Verification
 from dashboards.views import Reader
 from dashboards.web import create_app
-from pipeline.backtest import Backtest, backtest
+from pipeline.backtest import backtest
+from pipeline.backtested import Backtest
 from pipeline.detector import DetectorConfig
 from pipeline.records import Evidence
 from pipeline.settings import Settings, WebSettings

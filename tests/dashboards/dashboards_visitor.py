@@ -15,7 +15,8 @@ from dashboards.acting import Deeds
 from dashboards.shapes import Verification
 from dashboards.views import Reader
 from dashboards.web import create_app
-from pipeline.backtest import Backtest, backtest
+from pipeline.backtest import backtest
+from pipeline.backtested import Backtest
 from pipeline.detector import DetectorConfig
 from pipeline.links import Signer
 from pipeline.settings import Settings, WebSettings

@@ -14,7 +14,7 @@ from consumers.stores.sqlite import SqliteStore
 from dashboards import backtest as page
 from dashboards.api import Pace, Service
 from pipeline import wiring
-from pipeline.backtest import Backtest, Level
+from pipeline.backtested import Backtest, Level
 from pipeline.errors import InputError
 from pipeline.rule_settings import RuleSettings
 from pipeline.settings import Settings

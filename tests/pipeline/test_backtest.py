@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from consumers.stores.sqlite import SqliteStore
-from pipeline.backtest import Backtest, backtest, of_detector, of_peer
+from pipeline.backtest import backtest, of_detector, of_peer
+from pipeline.backtested import Backtest
 from pipeline.calibrate import calibrate, within
 from pipeline.crossings import Crossings
 from pipeline.detector import DetectorConfig
