@@ -35,7 +35,7 @@ def test_too_few_marks_are_no_measurement() -> None:
 @pytest.mark.parametrize(("later", "flat"), [(100_000_000, True), (104_900_000, True), (105_100_000, False)])
 def test_memory_is_flat_up_to_five_megabytes(later: int, flat: bool) -> None:
     """Medians of minutes 10 to 15 and of the last five of thirty; a start that needs less doesn't help."""
-    looks = [Look(at, 7, 50_000_000 if at < 600 else 100_000_000 if at < 1_500 else later, 20, 9) for at in range(0, 1_800, 10)]
+    looks = [Look(at, 7, 50_000_000 if at < 600 else 100_000_000 if at < 1_500 else later, 20, 9, 0.0) for at in range(0, 1_800, 10)]
     found = growth(looks, 1_800)
     assert (flat, 0) == (found["flat"], found["restarts"])
     assert round((later - 100_000_000) / 1e6, 2) == found["growth_mb"]
