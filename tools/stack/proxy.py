@@ -6,10 +6,10 @@ import http.client
 import json
 import random
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -20,6 +20,17 @@ BLOCK = {
     "error": {"type": "cluster_block_exception", "reason": "blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark]"}
 }
 REFUSED = {"error": {"type": "security_exception", "reason": "missing or wrong authentication credentials"}, "status": 401}
+
+
+class _Server(ThreadingHTTPServer):
+    """A client that is killed in the middle of a request is what this is for, not an error."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Only what is not a lost connection is shown."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class FaultProxy:
@@ -49,8 +60,7 @@ class FaultProxy:
             def log_message(self, format: str, *args: object) -> None:
                 """Nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port = int(self._server.server_address[1])
@@ -136,6 +146,5 @@ class FaultProxy:
         handler.send_header("Content-Type", "application/json")
         handler.send_header("X-Elastic-Product", "Elasticsearch")
         handler.send_header("Content-Length", str(len(body)))
-        with suppress(BrokenPipeError, ConnectionResetError):  # whoever asked did not wait for the answer
-            handler.end_headers()
-            handler.wfile.write(body)
+        handler.end_headers()
+        handler.wfile.write(body)
