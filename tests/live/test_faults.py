@@ -59,13 +59,13 @@ def test_a_model_and_an_agent_that_raise_lose_nothing(rig: Rig) -> None:
     with rig.publisher() as publisher:
         rig.publish(publisher, 0, 1_000)
         assert publisher.flush(60)
-        for number in range(1_000, 1_120):  # one record each: more batches
+        for number in range(1_000, 1_500):  # one record each: more batches
             rig.publish(publisher, number, 1)
             publisher.flush(30)
     del rig.sent["net:n777"]
     stop = threading.Event()
     command = ["env", *(f"{k}={v}" for k, v in rig.environment().items() if k.startswith("MOODSTREAM_")), f"CULPRIT={culprit}"]
-    command += ["RAISE_AFTER=4", f"PYTHONPATH={ROOT}", sys.executable, "-W", "ignore", "-m", "tools.stack.faulty"]
+    command += ["RAISE_AFTER=3", f"PYTHONPATH={ROOT}", sys.executable, "-W", "ignore", "-m", "tools.stack.faulty"]
     parent = Supervisor(command, lambda: True, stop, Limits(first_pause=0.1, longest_pause=0.1))
     running = threading.Thread(target=parent.run)
     running.start()
