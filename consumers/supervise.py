@@ -18,7 +18,7 @@ import structlog
 
 log = structlog.get_logger()
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between a crash and the next start
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0  # seconds between a crash and the next start
 HEALTHY_SECONDS = 20.0  # a worker that ran for so long starts again with the first pause: it takes ten to join its group
 GRACE_SECONDS = 15.0  # from SIGTERM to SIGKILL
 LOOK_SECONDS = 1.0
