@@ -149,8 +149,14 @@ def test_a_store_that_misbehaves_loses_nothing(rig: Rig, elastic_node: ElasticNo
         proxy.sometimes(what, share)
         feeding = Feeding(rig, 0, 1_000, seconds=6)
         with working(rig) as worker:
-            wait_for(lambda: proxy.faults >= 5)
             feeding.wait()
+            with rig.publisher() as publisher:
+                for number in range(1_000, 6_000, 20):  # a bulk request each, until enough of them have gone wrong
+                    if proxy.faults >= 5:
+                        break
+                    rig.publish(publisher, number, 20)
+                    publisher.flush(30)
+                    wait_for(lambda: proxy.faults >= 5 or rig.lag() == 0)
             proxy.heal()
             worker.wait_until_processing()
             rig.wait_until_done()
